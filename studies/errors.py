@@ -1,0 +1,110 @@
+"""The domain's exceptions: one class per kind, each with one sentence that names the value and the cure."""
+
+
+class EvalsiteError(Exception):
+    """Something that a person can put right; the message says what it is and how."""
+
+
+class UploadRejected(EvalsiteError):
+    """An uploaded file cannot be used: base of the two kinds, of which one is the photo and one the archive.
+
+    Args:
+        name: The file's name as its owner knows it; it may be hostile, so it is made short and printable when shown.
+        reason: The rest of the sentence after the name: what is wrong, a colon, and the cure; without the full stop.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in self.name)
+        if len(shown) > 120:
+            shown = f"{shown[:60]}\N{HORIZONTAL ELLIPSIS}{shown[-60:]}"
+        return f'"{shown}" {self.reason}.'
+
+
+class ArchiveRejected(UploadRejected):
+    """A zip cannot be read at all: none of its photos were taken."""
+
+
+class OriginsMixed(EvalsiteError):
+    """Answers of people and of simulated raters were about to meet in one table."""
+
+
+class PhotoRejected(UploadRejected):
+    """One photo cannot be used: the others of the same upload are kept."""
+
+
+class PictureTooSmall(EvalsiteError):
+    """A picture has fewer pixels than the window of a fidelity metric needs."""
+
+
+class QueueUnreachable(EvalsiteError):
+    """Work for the worker could not be handed over; the message says what to do once it can."""
+
+
+class ResponsesFileInvalid(EvalsiteError):
+    """A file of responses cannot be read as its schema says; the message gives the line."""
+
+
+class MethodUnavailable(EvalsiteError):
+    """A method cannot be loaded: its checkpoint or its bank is missing or of another shape."""
+
+
+class ParameterInvalid(EvalsiteError):
+    """A parameter of a method is unknown, of another kind or out of range."""
+
+
+class PlanImpossible(EvalsiteError):
+    """A session cannot be planned: there are too few photos."""
+
+
+class SessionUnknown(EvalsiteError):
+    """No session has this code."""
+
+
+class StudyFull(EvalsiteError):
+    """Every place of the study is taken."""
+
+
+class StudyIncomplete(EvalsiteError):
+    """A study cannot go on to its next state; the message says what is missing."""
+
+
+class StudyNotOpen(EvalsiteError):
+    """The study takes no new raters, or no answers at all."""
+
+
+class StudyStateWrong(EvalsiteError):
+    """What was asked for is not possible in the study's state."""
+
+
+class StudyUnknown(EvalsiteError):
+    """No study has this code."""
+
+
+class TokenInvalid(EvalsiteError):
+    """A signed token was changed, is too old or belongs to another study."""
+
+
+class TrialNotCurrent(EvalsiteError):
+    """An answer came for a trial that is not the next one.
+
+    Args:
+        position: Place of the trial in its session, from 0.
+        expected: Place of the trial that is next.
+    """
+
+    def __init__(self, *, position: int, expected: int) -> None:
+        super().__init__(position, expected)
+        self.position = position
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"Pair {self.position + 1} cannot be answered now: pair {self.expected + 1} is next; reload the page."
+
+
+class TrialUnknown(EvalsiteError):
+    """A session has no such trial, or it may not be seen now."""

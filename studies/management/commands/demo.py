@@ -1,0 +1,226 @@
+"""`manage.py demo`: a running study on real photos, from nothing, in one command. `make demo` calls it."""
+
+import importlib.resources
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from types import FrameType
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from studies.errors import EvalsiteError
+from studies.management.commands.sample_photos import samples_make
+from studies.models import Cropping, Origin, PhotoSet, RatingSession, Researcher, SessionState, Study, StudyState
+from studies.services import photos
+from studies.services.studies import study_create, study_open, study_prepare
+
+SLUG = "demo"
+USERNAME = "researcher"
+TEST_SET, BANK_SET = "Interiors: judged", "Interiors: bank"
+
+NO_PHOTOGRAPHS = frozenset({"pexels-2560067.jpg", "pexels-36444540.jpg"})
+"""Files of the package that are left out: a footballer, and a rendered model room."""
+
+SAME_SCENE = (
+    ("7303773", "cup-of-couple-7303788"),
+    ("7303782", "7303800", "7303842"),
+    ("7303992", "7303994", "7303995"),
+)
+"""Photos that nearly repeat each other: each group stays on one side of the split."""
+
+TEST_SHARE = 0.45
+"""Share of the photos that are judged; the others are the nearest-neighbour bank."""
+
+STARTUP_S = 60
+
+
+class Command(BaseCommand):
+    """Set up the demo study, once, and serve it."""
+
+    help = "Set up a study on real photos, where that is not done yet, and serve it until Ctrl-C."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("--raters", type=int, default=0, help="simulated raters to have in the study, marked as such")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--prepare-only", action="store_true", help="set up, do not serve")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Set up what is missing, serve, and let simulated raters vote if asked for."""
+        port = options["port"]
+        if not options["prepare_only"]:
+            self._port_check(port)
+        call_command("migrate", verbosity=0)
+        owner, password = self._researcher()
+        try:
+            study = self._study(owner)
+        except EvalsiteError as error:
+            raise CommandError(str(error)) from error
+        if options["prepare_only"]:
+            return
+        with _serving(port) as processes:
+            base = f"http://127.0.0.1:{port}"
+            if options["raters"]:
+                self._simulate(study, raters=options["raters"], base=base)
+            self._announce(study, base=base, password=password)
+            _wait(processes)
+
+    def _researcher(self) -> tuple[Researcher, str]:
+        """Return the demo's researcher, and the password if the account is new."""
+        owner = Researcher.objects.filter(username=USERNAME).first()
+        if owner is not None:
+            return owner, ""
+        password = secrets.token_urlsafe(12)
+        return Researcher.objects.create_superuser(USERNAME, password=password), password
+
+    def _study(self, owner: Researcher) -> Study:
+        """Return the demo study, open; whatever an earlier run left unfinished is gone on with."""
+        study = Study.objects.filter(slug=SLUG).first()
+        if study is None:
+            self.stdout.write("Importing photos of interiors ...")
+            judged, bank = self._photo_sets(owner)
+            study = study_create(
+                owner=owner,
+                title="Rooms: which picture is a photo?",
+                slug=SLUG,
+                photo_set=judged,
+                preset="founding_mixed",
+                bank=bank,
+            )
+        if study.state == StudyState.DRAFT:
+            study_prepare(study=study)
+        if study.state == StudyState.PREPARING:
+            self.stdout.write("Making the samples of each condition ...")
+            samples_make(study)
+            study.refresh_from_db()
+        if study.state == StudyState.READY:
+            study_open(study=study)
+        return study
+
+    def _photo_sets(self, owner: Researcher) -> tuple[PhotoSet, PhotoSet]:
+        """Import the photos, split so that no scene is on both sides."""
+        files = _interior_photos()
+        sets = []
+        for name, chosen in zip((TEST_SET, BANK_SET), _split(list(files)), strict=True):
+            photo_set = PhotoSet.objects.filter(owner=owner, name=name).first() or photos.photo_set_create(
+                owner=owner, name=name, cropping=Cropping.TILES
+            )
+            bar = tqdm(chosen, desc=f"  {name:<24}", unit="photo", disable=None)
+            report = photos.photos_add(photo_set=photo_set, files=((file, files[file]) for file in bar))
+            for _file, sentence in report.rejected:
+                self.stderr.write(sentence)
+            sets.append(photo_set)
+        return sets[0], sets[1]
+
+    def _simulate(self, study: Study, *, raters: int, base: str) -> None:
+        there = RatingSession.objects.filter(study=study, rater__origin=Origin.SIMULATED).exclude(
+            state=SessionState.ACTIVE
+        )
+        if study.state == StudyState.OPEN and there.count() < raters:
+            call_command("simulate_raters", study.slug, raters=raters - there.count(), url=base, stdout=self.stdout)
+
+    def _announce(self, study: Study, *, base: str, password: str) -> None:
+        if password:
+            account = f"{USERNAME}, password {password} (shown only this once)"
+        else:
+            account = f"{USERNAME}, password as shown at first; `manage.py changepassword {USERNAME}` sets another"
+        self.stdout.write(
+            f"\nThe study “{study.title}” is {study.state}.\n"
+            f"  Vote     {base}/s/{study.code}/\n"
+            f"  Admin    {base}/admin/\n"
+            f"  Results  {base}/admin/studies/study/{study.pk}/results/\n"
+            f"  Sign in  {account}\n"
+            "Ctrl-C stops it; the same command goes on from here."
+        )
+        self.stdout.flush()
+
+    def _port_check(self, port: int) -> None:
+        with closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise CommandError(
+                    f"Port {port} is taken by another program; choose another one: make demo PORT={port + 1}"
+                ) from error
+
+
+def _interior_photos() -> dict[str, bytes]:
+    """Return the photos of the package that requirements-demo.txt installs, by file name."""
+    try:
+        folder = importlib.resources.files("interior_photos") / "images"
+    except ModuleNotFoundError as error:
+        raise CommandError(
+            "The demo's photos are not installed; run `make demo`, or pip install --no-deps --require-hashes "
+            "-r requirements-demo.txt."
+        ) from error
+    found = sorted((f for f in folder.iterdir() if f.name.endswith(".jpg")), key=lambda f: f.name)
+    return {f.name: f.read_bytes() for f in found if f.name not in NO_PHOTOGRAPHS}
+
+
+def _split(names: list[str]) -> tuple[list[str], list[str]]:
+    """Part file names into those that are judged and those of the bank; photos of one scene stay together."""
+    scenes: dict[str, list[str]] = {}
+    for name in sorted(names):
+        group = next((group[0] for group in SAME_SCENE if any(name.endswith(f"{part}.jpg") for part in group)), name)
+        scenes.setdefault(group, []).append(name)
+    judged: list[str] = []
+    bank: list[str] = []
+    for scene in scenes.values():
+        (judged if len(judged) < TEST_SHARE * (len(judged) + len(bank) + len(scene)) else bank).extend(scene)
+    return judged, bank
+
+
+@contextmanager
+def _serving(port: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Run the web server and a worker, ready to answer; both end with the block."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    gunicorn = ["gunicorn", "evalsite.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4"]
+    worker = ["celery", "-A", "evalsite", "worker", "--pool", "solo", "--loglevel", "warning"]
+    worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in ([*gunicorn, "--log-level", "warning"], worker):
+            processes.append(subprocess.Popen([sys.executable, "-m", *command]))  # noqa: S603 -- our own fixed commands
+        _wait_until_healthy(port, processes)
+        yield processes
+    except KeyboardInterrupt:
+        sys.stdout.write("\nStopping ...\n")
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _wait_until_healthy(port: int, processes: "list[subprocess.Popen[bytes]]") -> None:
+    deadline = time.monotonic() + STARTUP_S
+    while time.monotonic() < deadline:
+        if any(process.poll() is not None for process in processes):
+            raise CommandError("The server or the worker did not start; its own message is above.")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise CommandError(f"The server did not answer within {STARTUP_S} seconds; its messages are above.")
+
+
+def _wait(processes: "list[subprocess.Popen[bytes]]") -> None:
+    while all(process.poll() is None for process in processes):
+        time.sleep(0.5)
+    raise CommandError("The server or the worker ended by itself; its own message is above.")

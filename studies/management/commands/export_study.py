@@ -1,0 +1,48 @@
+"""`manage.py export_study STUDY FOLDER`: write everything that a paper needs into a folder."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from studies.management.commands._lookups import ORIGINS, study_find
+from studies.reports import FORMATS
+from studies.selectors import exports, figures
+from studies.selectors.results import origin_default, result_table
+from studies.selectors.studies import design_json
+
+_ENDINGS = {"text": "txt", "csv": "csv", "json": "json", "latex": "tex", "markdown": "md"}
+
+
+class Command(BaseCommand):
+    """Write a study's design, raw responses, tables and figures into a folder."""
+
+    help = "Write a study's design, raw responses, tables and figures into a folder."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("study", help="slug of the study")
+        parser.add_argument("folder", type=Path, help="where to; made if it is not there")
+        parser.add_argument("--raters", choices=ORIGINS, help="whose answers; people, unless only simulated raters came")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Write the files and name each."""
+        study, folder = study_find(options["study"]), options["folder"]
+        origin = ORIGINS.get(options["raters"]) or origin_default(study)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "responses.csv").open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(exports.responses_rows(study, origin=origin))
+            table = result_table(study, origin=origin)
+            for name, render in FORMATS.items():
+                (folder / f"results.{_ENDINGS[name]}").write_text(render(table), encoding="utf-8")
+            (folder / "design.json").write_text(design_json(study), encoding="utf-8")
+            (folder / "fool-rates.svg").write_bytes(figures.fool_rates(study, origin=origin))
+            grid = figures.sample_grid(study)
+            if grid is not None:
+                (folder / "samples.png").write_bytes(grid)
+        except OSError as error:
+            raise CommandError(f"Cannot write into {folder}: {error.strerror}; choose another folder.") from error
+        for path in sorted(folder.iterdir()):
+            self.stdout.write(str(path))

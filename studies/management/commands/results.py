@@ -1,0 +1,33 @@
+"""`manage.py results STUDY`: print the results table."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from studies.management.commands._lookups import ORIGINS, study_find
+from studies.reports import FORMATS
+from studies.selectors.results import result_table
+
+
+class Command(BaseCommand):
+    """Print a study's results table."""
+
+    help = "Print a study's results: fool rates with intervals beside pSNR, SSIM, MS-SSIM and Consistency."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("study", help="slug of the study")
+        parser.add_argument("--format", choices=FORMATS, default="text")
+        parser.add_argument("--raters", choices=ORIGINS, help="whose answers; people, unless only simulated raters came")
+        parser.add_argument("--alpha", type=float, default=0.05, help="one minus the level of the intervals")
+        parser.add_argument("--estimand", choices=("new", "these"), default="new", help="new images, or these only")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Print the table."""
+        table = result_table(
+            study_find(options["study"]),
+            origin=ORIGINS.get(options["raters"]),
+            alpha=options["alpha"],
+            estimand=options["estimand"],
+        )
+        self.stdout.write(FORMATS[options["format"]](table))

@@ -1,0 +1,36 @@
+"""What is kept. One noun a file; rules that must always hold are constraints of the database."""
+
+from studies.models.choices import Kind, Side
+from studies.models.pair import Pair
+from studies.models.photo import Cropping, Photo, PhotoSet
+from studies.models.rater import Origin, Rater, RatingSession, SessionState
+from studies.models.researcher import Researcher
+from studies.models.sample import Sample, SampleStatus
+from studies.models.study import Assignment, Condition, Kernel, Role, Study, StudyPhoto, StudyState, Use
+from studies.models.trial import Response, Trial
+
+__all__ = [
+    "Assignment",
+    "Condition",
+    "Cropping",
+    "Kernel",
+    "Kind",
+    "Origin",
+    "Pair",
+    "Photo",
+    "PhotoSet",
+    "Rater",
+    "RatingSession",
+    "Researcher",
+    "Response",
+    "Role",
+    "Sample",
+    "SampleStatus",
+    "SessionState",
+    "Side",
+    "Study",
+    "StudyPhoto",
+    "StudyState",
+    "Trial",
+    "Use",
+]

@@ -1,0 +1,205 @@
+"""Studies: what is asked, of which photos, about which conditions."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+
+from studies.models.choices import token_make
+from studies.models.photo import Photo, PhotoSet
+
+
+class StudyState(models.TextChoices):
+    """Where a study stands. Draft, preparing and ready can still be changed; open, paused and closed are frozen."""
+
+    DRAFT = "draft", "draft"
+    PREPARING = "preparing", "preparing"
+    READY = "ready", "ready"
+    OPEN = "open", "open"
+    PAUSED = "paused", "paused"
+    CLOSED = "closed", "closed"
+
+
+class Assignment(models.TextChoices):
+    """Which conditions one rater sees."""
+
+    ONE_CONDITION = "one_condition", "one method a session (the published protocol)"
+    MIXED = "mixed", "all methods in each session (more precise comparisons)"
+
+
+class Kernel(models.TextChoices):
+    """How pictures are enlarged on the rater's screen, by the page itself and the same everywhere."""
+
+    NEAREST = "nearest", "nearest (square pixels)"
+    BICUBIC = "bicubic", "bicubic (smooth)"
+
+
+class Study(models.Model):
+    """A question put to raters about a frozen set of pairs."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="studies")
+    title = models.CharField(max_length=120, help_text="Raters see it on the first page; name no method in it.")
+    slug = models.SlugField(unique=True, help_text="Short name for commands and file names.")
+    code = models.CharField(max_length=22, unique=True, default=token_make, editable=False)
+    state = models.CharField(max_length=10, choices=StudyState, default=StudyState.DRAFT, editable=False)
+    photo_set = models.ForeignKey(PhotoSet, models.PROTECT, related_name="studies", help_text="The photos to be judged.")
+    seed = models.PositiveIntegerField(default=0, help_text="Of the samples and of the choice of practice photos.")
+
+    preset = models.CharField("protocol preset", max_length=40, default="founding", editable=False)
+    question = models.CharField(max_length=200, default="Which image, would you guess, is from a camera?")
+    consent_text = models.TextField(help_text="What raters agree to before they start. Blank lines part paragraphs.")
+    instructions_text = models.TextField("instructions", help_text="Shown before practice. Blank lines part paragraphs.")
+    assignment = models.CharField(max_length=16, choices=Assignment, default=Assignment.ONE_CONDITION)
+    practice_count = models.PositiveSmallIntegerField(
+        "practice pairs", default=10, validators=[MaxValueValidator(200)], help_text="With feedback, not counted."
+    )
+    test_count = models.PositiveSmallIntegerField(
+        "test pairs",
+        default=40,
+        validators=[MinValueValidator(1), MaxValueValidator(500)],
+        help_text="Counted, without feedback.",
+    )
+    golden_count = models.PositiveSmallIntegerField(
+        "golden pairs", default=5, validators=[MaxValueValidator(100)], help_text="Obvious pairs that show attention."
+    )
+    golden_misses_allowed = models.PositiveSmallIntegerField(
+        default=0, help_text="A session that misses more golden pairs than this is left out of the table."
+    )
+    lead_in_ms = models.PositiveIntegerField(
+        "fixation mark, ms", default=900, validators=[MinValueValidator(100), MaxValueValidator(10_000)]
+    )
+    exposure_ms = models.PositiveIntegerField(
+        "exposure, ms",
+        default=1000,
+        validators=[MinValueValidator(50), MaxValueValidator(60_000)],
+        help_text="For how long each image shows.",
+    )
+    gap_ms = models.PositiveIntegerField(
+        "gap, ms", default=600, validators=[MaxValueValidator(10_000)], help_text="Blank between the two images."
+    )
+    display_scale = models.PositiveSmallIntegerField(
+        default=8,
+        validators=[MinValueValidator(1), MaxValueValidator(32)],
+        help_text="Screen pixels for each image pixel at a device pixel ratio of 1.",
+    )
+    kernel = models.CharField("enlargement", max_length=8, choices=Kernel, default=Kernel.NEAREST)
+    raters_wanted = models.PositiveIntegerField(
+        default=40,
+        validators=[MinValueValidator(1)],
+        help_text="Completed sessions to collect: for each method, or in all when sessions are mixed.",
+    )
+
+    preparation_error = models.TextField(blank=True, editable=False)
+    design = models.TextField(blank=True, editable=False)
+    design_sha256 = models.CharField("design SHA-256", max_length=64, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    opened_at = models.DateTimeField(null=True, editable=False)
+    closed_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        """Rules and order."""
+
+        ordering = ("-created_at", "-pk")
+        verbose_name_plural = "studies"
+        constraints = (
+            models.CheckConstraint(condition=Q(state__in=StudyState.values), name="study_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=["draft", "preparing", "ready"], design_sha256="", opened_at=None)
+                | (Q(state__in=["open", "paused", "closed"], opened_at__isnull=False) & ~Q(design_sha256="")),
+                name="study_frozen_once_opened",
+            ),
+            models.CheckConstraint(
+                condition=(Q(state="closed") & Q(closed_at__isnull=False)) | (~Q(state="closed") & Q(closed_at=None)),
+                name="study_closed_has_time",
+            ),
+            models.CheckConstraint(condition=Q(golden_count__lte=F("test_count")), name="study_golden_at_most_test"),
+            models.CheckConstraint(
+                condition=Q(golden_count=0, golden_misses_allowed=0) | Q(golden_misses_allowed__lt=F("golden_count")),
+                name="study_golden_rule_can_fail",
+            ),
+            models.CheckConstraint(condition=Q(exposure_ms__gt=0), name="study_exposure_positive"),
+            models.CheckConstraint(condition=Q(test_count__gt=0), name="study_test_positive"),
+            models.CheckConstraint(condition=Q(display_scale__gt=0), name="study_scale_positive"),
+        )
+
+    def __str__(self) -> str:
+        """Return the title."""
+        return self.title
+
+    @property
+    def is_frozen(self) -> bool:
+        """Return whether the design can no longer change."""
+        return self.state in (StudyState.OPEN, StudyState.PAUSED, StudyState.CLOSED)
+
+    @property
+    def main_count(self) -> int:
+        """Return the number of pairs after practice, golden ones among them."""
+        return self.test_count + self.golden_count
+
+
+class Role(models.TextChoices):
+    """What a condition is in the study for."""
+
+    TEST = "test", "tested: raters compare it with photos"
+    GOLDEN = "golden", "golden pairs only"
+    FIDELITY = "fidelity", "pixel metrics only, never shown to raters"
+
+
+class Condition(models.Model):
+    """A method with its parameters, as entered into one study: a row of the table."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="conditions")
+    position = models.PositiveSmallIntegerField(help_text="Its place in tables and figures.")
+    slug = models.SlugField(help_text="Its name in exports.")
+    label = models.CharField(max_length=60)
+    method = models.CharField(max_length=40)
+    parameters = models.JSONField(default=dict, blank=True)
+    role = models.CharField(max_length=8, choices=Role, default=Role.TEST)
+    bank = models.ForeignKey(
+        PhotoSet,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="bank_of",
+        help_text="The training photos among which the nearest-neighbour method searches.",
+    )
+    digest = models.CharField(max_length=64, blank=True, editable=False)
+
+    class Meta:
+        """Rules and order."""
+
+        ordering = ("study", "position")
+        constraints = (
+            models.UniqueConstraint(fields=["study", "slug"], name="condition_slug_unique"),
+            models.UniqueConstraint(fields=["study", "position"], name="condition_position_unique"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="condition_role_known"),
+        )
+
+    def __str__(self) -> str:
+        """Return the label."""
+        return self.label
+
+
+class Use(models.TextChoices):
+    """What a study's photo is for."""
+
+    PRACTICE = "practice", "practice pairs"
+    MAIN = "main", "test and golden pairs"
+
+
+class StudyPhoto(models.Model):
+    """A photo in a study: kept for practice, or judged."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="study_photos")
+    photo = models.ForeignKey(Photo, models.PROTECT, related_name="study_photos")
+    use = models.CharField(max_length=8, choices=Use)
+
+    class Meta:
+        """Rules and order."""
+
+        ordering = ("study", "photo")
+        constraints = (models.UniqueConstraint(fields=["study", "photo"], name="studyphoto_unique"),)
+
+    def __str__(self) -> str:
+        """Return the photo's name."""
+        return self.photo.name

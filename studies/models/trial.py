@@ -1,0 +1,58 @@
+"""Showings of pairs, and the answers."""
+
+from django.db import models
+from django.db.models import Q
+
+from studies.models.choices import Kind, Side, token_make
+from studies.models.pair import Pair
+from studies.models.photo import Photo
+from studies.models.rater import RatingSession
+
+
+class Trial(models.Model):
+    """One showing of a pair in a session. Its code says nothing of what it holds."""
+
+    session = models.ForeignKey(RatingSession, models.CASCADE, related_name="trials")
+    position = models.PositiveSmallIntegerField()
+    pair = models.ForeignKey(Pair, models.PROTECT, related_name="trials")
+    photo = models.ForeignKey(Photo, models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=8, choices=Kind)
+    photo_side = models.CharField(max_length=6, choices=Side)
+    code = models.CharField(max_length=22, unique=True, default=token_make, editable=False)
+
+    class Meta:
+        """Rules and order."""
+
+        ordering = ("session", "position")
+        constraints = (
+            models.UniqueConstraint(fields=["session", "position"], name="trial_position_unique"),
+            models.UniqueConstraint(fields=["session", "photo"], name="trial_no_photo_twice"),
+            models.CheckConstraint(condition=Q(photo_side__in=Side.values), name="trial_side_known"),
+            models.CheckConstraint(condition=Q(kind__in=Kind.values), name="trial_kind_known"),
+        )
+
+    def __str__(self) -> str:
+        """Return its place in the session."""
+        return f"trial {self.position}"
+
+
+class Response(models.Model):
+    """The side chosen as taken by a camera; one for each trial, the first one given."""
+
+    trial = models.OneToOneField(Trial, models.PROTECT, primary_key=True, related_name="response")
+    chosen_side = models.CharField(max_length=6, choices=Side)
+    rt_ms = models.PositiveIntegerField(help_text="From the moment the buttons could be used.")
+    exposure_first_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
+    exposure_second_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
+    was_hidden = models.BooleanField(default=False, help_text="The page was hidden while images showed.")
+    answered_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """Rules and order."""
+
+        ordering = ("trial",)
+        constraints = (models.CheckConstraint(condition=Q(chosen_side__in=Side.values), name="response_side_known"),)
+
+    def __str__(self) -> str:
+        """Return the trial and the side."""
+        return f"{self.trial}: {self.chosen_side}"

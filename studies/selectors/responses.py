@@ -1,0 +1,39 @@
+"""Responses as aligned arrays."""
+
+import numpy as np
+
+from studies.models import Origin, Response, SessionState, Study
+from studies.statistics.results import Votes
+
+
+def votes_get(study: Study, *, origin: Origin) -> Votes:
+    """Return every response of one origin, practice and golden pairs included, as statistics take them."""
+    rows = list(
+        Response.objects.filter(trial__session__study=study, trial__session__rater__origin=origin)
+        .order_by("trial__session", "trial__position")
+        .values_list(
+            "trial__session_id",
+            "trial__session__rater_id",
+            "trial__photo_id",
+            "trial__pair__sample__condition__slug",
+            "trial__kind",
+            "trial__photo_side",
+            "chosen_side",
+            "trial__session__state",
+            "trial__session__exclusion_reason",
+        )
+    )
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 9
+    state = np.array(columns[7], dtype=np.str_)
+    return Votes(
+        session=np.array(columns[0], dtype=np.int64),
+        rater=np.array(columns[1], dtype=np.int64),
+        photo=np.array(columns[2], dtype=np.int64),
+        condition=np.array(columns[3], dtype=np.str_),
+        kind=np.array(columns[4], dtype=np.str_),
+        fooled=np.array(columns[5], dtype=np.str_) != np.array(columns[6], dtype=np.str_),
+        excluded=state == SessionState.EXCLUDED,
+        completed=state != SessionState.ACTIVE,
+        origin=np.full(len(rows), origin.value),
+        exclusion_reason=np.array(columns[8], dtype=np.str_),
+    )

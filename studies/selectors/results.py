@@ -1,0 +1,83 @@
+"""The results table of a study."""
+
+from django.db.models import Avg
+
+from studies.models import Origin, RatingSession, SampleStatus, SessionState, Study
+from studies.selectors.responses import votes_get
+from studies.statistics.results import (
+    ConditionFidelity,
+    Estimand,
+    Flow,
+    ResultCondition,
+    ResultTable,
+    result_table as table_make,
+    session_flow,
+)
+
+FIDELITY = ("psnr", "ssim", "ms_ssim", "ms_ssim_3", "consistency")
+
+
+def origins_present(study: Study) -> list[Origin]:
+    """Return whose sessions the study has, people before simulated raters; previews are not results."""
+    found = set(RatingSession.objects.filter(study=study).values_list("rater__origin", flat=True).distinct())
+    return [origin for origin in (Origin.PERSON, Origin.SIMULATED) if origin in found]
+
+
+def origin_default(study: Study) -> Origin:
+    """Return people if any of them finished, else simulated raters if there are some, else people."""
+    finished = set(
+        RatingSession.objects.filter(study=study)
+        .exclude(state=SessionState.ACTIVE)
+        .values_list("rater__origin", flat=True)
+        .distinct()
+    )
+    return Origin.SIMULATED if Origin.SIMULATED in finished and Origin.PERSON not in finished else Origin.PERSON
+
+
+def fidelity_get(study: Study) -> dict[str, ConditionFidelity]:
+    """Return each condition's mean pixel metrics over all of its samples, by slug."""
+    rows = (
+        study.conditions.filter(samples__status=SampleStatus.READY)
+        .order_by("position")
+        .values("slug")
+        .annotate(**{f"mean_{name}": Avg(f"samples__{name}") for name in FIDELITY})
+    )
+    return {row["slug"]: ConditionFidelity(**{name: row[f"mean_{name}"] for name in FIDELITY}) for row in rows}
+
+
+def result_table(
+    study: Study, *, origin: Origin | None = None, alpha: float = 0.05, estimand: Estimand = "new"
+) -> ResultTable:
+    """Return the table of a study: one row a condition, pixel metrics and fool rate with its interval.
+
+    Args:
+        study: The study.
+        origin: Whose answers: people's or simulated raters', never both. `origin_default` if not given.
+        alpha: One minus the level of the intervals.
+        estimand: "new" raters and new images, or "these" images only.
+    """
+    origin = origin or origin_default(study)
+    votes = votes_get(study, origin=origin)
+    seen = session_flow(votes, origin=origin.value)  # type: ignore[arg-type] -- previews have no table
+    consented = RatingSession.objects.filter(study=study, rater__origin=origin).count()
+    return table_make(
+        votes,
+        conditions=[
+            ResultCondition(name=condition.slug, label=condition.label, role=condition.role)  # type: ignore[arg-type] -- a constraint holds the roles
+            for condition in study.conditions.order_by("position")
+        ],
+        fidelity=fidelity_get(study),
+        study=study.slug,
+        title=study.title,
+        design_sha256=study.design_sha256,
+        origin=origin.value,  # type: ignore[arg-type] -- as above
+        alpha=alpha,
+        estimand=estimand,
+        flow=Flow(
+            started=seen.started,
+            completed=seen.completed,
+            excluded=seen.excluded,
+            counted=seen.counted,
+            consented=consented,
+        ),
+    )

@@ -1,0 +1,85 @@
+"""Where a rater stands."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from studies.errors import SessionUnknown
+from studies.models import Kind, RatingSession, SessionState, Trial
+
+AHEAD = 2
+"""Trials after the current one that a browser may load beforehand."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Where a session stands, as its rater's browser may know it: nothing here tells truth from sample.
+
+    Attributes:
+        phase: "practice", "main" or "finished".
+        position: Place of the current trial in its phase, from 1; 0 when finished.
+        count: Trials of the phase; 0 when finished.
+        trials: Codes of the current trial and of up to `AHEAD` after it.
+        completion_code: What the rater hands in; "" until finished.
+        practice_count: Practice trials in all.
+        main_count: Trials after practice in all.
+        is_first: Nothing was answered yet.
+        is_phase_start: The current trial is the first of its phase.
+    """
+
+    phase: str
+    position: int
+    count: int
+    trials: tuple[str, ...]
+    completion_code: str
+    practice_count: int
+    main_count: int
+    is_first: bool
+    is_phase_start: bool
+
+
+def session_get(*, code: str) -> RatingSession:
+    """Return a session with its study and rater.
+
+    Raises:
+        SessionUnknown: If no session has this code.
+    """
+    try:
+        return RatingSession.objects.select_related("study__photo_set", "rater").get(code=code)
+    except RatingSession.DoesNotExist as error:
+        raise SessionUnknown("This address belongs to no session; open the link to the study once more.") from error
+
+
+def still_running(prefix: str = "") -> Q:
+    """Return the condition that a session is under way and young enough to be finished yet."""
+    since = timezone.now() - timedelta(minutes=settings.SESSION_ALIVE_MINUTES)
+    return Q(**{f"{prefix}state": SessionState.ACTIVE, f"{prefix}started_at__gt": since})
+
+
+def passage_get(session: RatingSession) -> Passage:
+    """Return where a session stands."""
+    study = session.study
+    totals = {"practice_count": study.practice_count, "main_count": study.main_count}
+    ahead = list(
+        Trial.objects.filter(session=session, response=None)
+        .order_by("position")
+        .values_list("code", "position", "kind")[: 1 + AHEAD]
+    )
+    if not ahead:
+        return Passage("finished", 0, 0, (), session.completion_code, **totals, is_first=False, is_phase_start=False)
+    _, place, kind = ahead[0]
+    is_practice = kind == Kind.PRACTICE
+    position = place + 1 if is_practice else place + 1 - study.practice_count
+    return Passage(
+        phase="practice" if is_practice else "main",
+        position=position,
+        count=study.practice_count if is_practice else study.main_count,
+        trials=tuple(code for code, _, _ in ahead),
+        completion_code="",
+        **totals,
+        is_first=place == 0,
+        is_phase_start=position == 1,
+    )

@@ -1,0 +1,180 @@
+"""What stands in a study's way, and its design as it is frozen."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from django.db.models import Count, Q
+
+from studies import methods, planning
+from studies.errors import EvalsiteError, PlanImpossible
+from studies.models import Assignment, Condition, Kind, Origin, Pair, Photo, Role, SampleStatus, SessionState, Study, StudyState, Use
+from studies.selectors.sessions import still_running
+
+DESIGN_SCHEMA = 1
+"""Version of the design's JSON; a change of meaning raises it."""
+
+
+def study_problems(study: Study) -> list[str]:
+    """Return a sentence for each thing that keeps the study from being prepared or opened; none if all is well."""
+    problems: list[str] = []
+    photos = study.study_photos.count() or study.photo_set.photos.count()
+    needed = study.practice_count + study.main_count
+    if photos < needed:
+        problems.append(
+            f"A session shows {needed} different photos ({study.practice_count} practice, {study.test_count} test, "
+            f"{study.golden_count} golden), but the set “{study.photo_set.name}” has {photos}; add "
+            f"{needed - photos} or ask for fewer pairs."
+        )
+    conditions = list(study.conditions.select_related("bank"))
+    roles = Counter(condition.role for condition in conditions)
+    if not roles[Role.TEST]:
+        problems.append("No condition is tested; add at least one with the role “tested”.")
+    if study.golden_count and roles[Role.GOLDEN] != 1:
+        problems.append(
+            f"The protocol has {study.golden_count} golden pairs, so exactly one condition must have the role "
+            f"“golden”, but {roles[Role.GOLDEN]} have."
+        )
+    for condition in conditions:
+        problems += _condition_problems(study, condition)
+    if study.state == StudyState.READY and not problems:
+        problems += _plan_problems(study)
+    failed = study.conditions.filter(samples__status=SampleStatus.FAILED).distinct()
+    problems += [f"Samples of “{condition.label}” failed; see the reason, mend it, and prepare again." for condition in failed]
+    return problems
+
+
+def _condition_problems(study: Study, condition: Condition) -> list[str]:
+    try:
+        method = methods.method_get(condition.method)
+        method.parameters_check(condition.parameters)
+    except EvalsiteError as error:
+        return [f"“{condition.label}”: {error}"]
+    if method.needs != "bank":
+        return []
+    if condition.bank is None:
+        return [f"“{condition.label}” needs a bank of training photos; choose a photo set for it."]
+    sizes = {(s.high_res_size, s.low_res_size) for s in (condition.bank, study.photo_set)}
+    if len(sizes) > 1:
+        return [f"The bank “{condition.bank.name}” of “{condition.label}” has other sizes than the study's photos."]
+    shared = (
+        Photo.objects.filter(photo_set=condition.bank)
+        .filter(source_sha256__in=study.photo_set.photos.values("source_sha256"))
+        .values("source_sha256")
+        .distinct()
+        .count()
+    )
+    if shared:
+        return [
+            f"The bank “{condition.bank.name}” holds {shared} of the photos that the study judges, so “{condition.label}” "
+            "would find the very answer; take a bank of other photos."
+        ]
+    return []
+
+
+def _plan_problems(study: Study) -> list[str]:
+    tested = list(study.conditions.filter(role=Role.TEST).values_list("pk", flat=True))
+    groups = [[pk] for pk in tested] if study.assignment == Assignment.ONE_CONDITION else [tested]
+    try:
+        for group in groups:
+            planning.plan_session(
+                pair_options(study, conditions=group, origin=Origin.PERSON),
+                practice_count=study.practice_count,
+                test_count=study.test_count,
+                golden_count=study.golden_count,
+                rng=np.random.default_rng(0),
+            )
+    except PlanImpossible as error:
+        return [str(error)]
+    return []
+
+
+def pair_options(study: Study, *, conditions: list[int], origin: Origin) -> list[planning.PairOption]:
+    """Return what a session may show: practice and test pairs of the conditions, and every golden pair.
+
+    Args:
+        study: The study.
+        conditions: Primary keys of the tested conditions of this session.
+        origin: Whose sessions count as having seen a pair: people's and simulated raters' are balanced apart.
+    """
+    counted = Q(trials__session__rater__origin=origin) & (
+        Q(trials__session__state__in=[SessionState.COMPLETE]) | still_running("trials__session__")
+    )
+    rows = (
+        Pair.objects.filter(study=study)
+        .filter(Q(kind=Kind.GOLDEN) | Q(sample__condition__in=conditions))
+        .annotate(seen=Count("trials", filter=counted))
+        .order_by("pk")
+        .values_list("pk", "sample__photo_id", "sample__condition_id", "kind", "sample__sha256", "seen")
+    )
+    return [planning.PairOption(*row) for row in rows]
+
+
+def design_get(study: Study) -> dict[str, Any]:
+    """Return everything that opening freezes: protocol, conditions, photos, pairs and rules of exclusion."""
+    conditions = [
+        {
+            "slug": condition.slug,
+            "label": condition.label,
+            "role": condition.role,
+            "method": condition.method,
+            "parameters": methods.method_get(condition.method).parameters_check(condition.parameters),
+            "digest": condition.digest,
+        }
+        for condition in study.conditions.order_by("position")
+    ]
+    pairs = study.pairs.order_by("sample__condition__position", "sample__photo__sha256").values_list(
+        "kind", "sample__condition__slug", "sample__photo__sha256", "sample__sha256", "sample__seed"
+    )
+    return {
+        "schema": DESIGN_SCHEMA,
+        "study": study.slug,
+        "title": study.title,
+        "seed": study.seed,
+        "protocol": {
+            "preset": study.preset,
+            "question": study.question,
+            "consent_text": study.consent_text,
+            "instructions_text": study.instructions_text,
+            "assignment": study.assignment,
+            "practice_count": study.practice_count,
+            "test_count": study.test_count,
+            "golden_count": study.golden_count,
+            "lead_in_ms": study.lead_in_ms,
+            "exposure_ms": study.exposure_ms,
+            "gap_ms": study.gap_ms,
+            "display_scale": study.display_scale,
+            "kernel": study.kernel,
+            "raters_wanted": study.raters_wanted,
+        },
+        "exclusions": {"golden_misses_allowed": study.golden_misses_allowed, "incomplete": True},
+        "analysis": {"interval": "two_way_wilson", "estimand": "new", "alpha": 0.05},
+        "pictures": {
+            "high_res_size": study.photo_set.high_res_size,
+            "low_res_size": study.photo_set.low_res_size,
+            "cropping": study.photo_set.cropping,
+            "downsampling": methods.downsampling_operator(),
+        },
+        "photos": [
+            {"sha256": sha256, "use": use}
+            for sha256, use in study.study_photos.order_by("photo__sha256").values_list("photo__sha256", "use")
+        ],
+        "conditions": conditions,
+        "pairs": [
+            {"kind": kind, "condition": condition, "photo": photo, "sample": sample, "seed": seed}
+            for kind, condition, photo, sample, seed in pairs
+        ],
+    }
+
+
+def design_json(study: Study) -> str:
+    """Return the design as canonical JSON: keys sorted, no spaces, UTF-8. The frozen one once the study was opened."""
+    if study.is_frozen:
+        return study.design
+    return json.dumps(design_get(study), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def practice_photos(study: Study) -> int:
+    """Return how many photos are kept for practice."""
+    return study.study_photos.filter(use=Use.PRACTICE).count()

@@ -1,0 +1,229 @@
+"""Studies are made, prepared, opened, paused and closed."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from studies import methods
+from studies.errors import ParameterInvalid, StudyIncomplete, StudyStateWrong
+from studies.models import Condition, PhotoSet, Researcher, Sample, SampleStatus, Study, StudyPhoto, StudyState, Use
+from studies.protocols import PRESETS
+from studies.selectors.studies import design_json, study_problems
+from studies.services.pairs import pairs_clear
+
+PRACTICE_SPARE = 2
+"""Practice photos kept beyond those one session shows, where there are enough."""
+
+
+@dataclass(frozen=True)
+class ConditionSpec:
+    """A condition to be entered.
+
+    Attributes:
+        method: Key of `METHODS`.
+        parameters: Name -> value; those left out take their default.
+        role: "test", "golden" or "fidelity"; the method's usual one if empty.
+        label: Name for people; made from the method and its parameters if empty.
+        bank: Training photos, for methods that need them.
+    """
+
+    method: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    role: str = ""
+    label: str = ""
+    bank: PhotoSet | None = None
+
+
+def default_conditions(*, bank: PhotoSet | None) -> list[ConditionSpec]:
+    """Return the founding comparison; nearest neighbour is in it only if there is a bank."""
+    nearest = [ConditionSpec("nearest_neighbour", bank=bank)] if bank else []
+    taus = [ConditionSpec("pixel_recursive", {"tau": tau}) for tau in (1.0, 1.1, 1.2)]
+    return [ConditionSpec("bicubic"), *nearest, ConditionSpec("regression"), *taus]
+
+
+def study_create(
+    *,
+    owner: Researcher,
+    title: str,
+    slug: str,
+    photo_set: PhotoSet,
+    preset: str = "founding",
+    seed: int = 0,
+    bank: PhotoSet | None = None,
+) -> Study:
+    """Make a draft study from a preset protocol, with the conditions of the founding comparison.
+
+    Raises:
+        django.core.exceptions.ValidationError: If the slug is taken or a field cannot be used.
+        ParameterInvalid: If there is no such preset.
+    """
+    if preset not in PRESETS:
+        raise ParameterInvalid(f"There is no protocol {preset!r}; choose one of {', '.join(PRESETS)}.")
+    settings = PRESETS[preset].settings | PRESETS[preset].texts()
+    study = Study(owner=owner, title=title, slug=slug, photo_set=photo_set, preset=preset, seed=seed, **settings)
+    study.full_clean()
+    with transaction.atomic():
+        study.save()
+        conditions_replace(study=study, conditions=default_conditions(bank=bank))
+    return study
+
+
+def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> None:
+    """Give a draft study these conditions, in this order. A condition that stays the same keeps its samples.
+
+    Raises:
+        StudyStateWrong: If the study is no draft.
+        MethodUnavailable: If there is no such method.
+        ParameterInvalid: If a parameter is unknown or out of range, or two conditions are the same.
+    """
+    _require(study, StudyState.DRAFT, to="change its conditions")
+    rows: dict[str, Condition] = {}
+    for position, spec in enumerate(conditions):
+        method = methods.method_get(spec.method)
+        parameters = method.parameters_check(spec.parameters)
+        label = spec.label or _label_make(method, parameters)
+        slug = slugify(label.replace(".", "-"))[:50]
+        if slug in rows:
+            raise ParameterInvalid(f"Two conditions are called “{label}”; give one of them another label.")
+        rows[slug] = Condition(
+            study=study,
+            position=position,
+            slug=slug,
+            label=label,
+            method=spec.method,
+            parameters=parameters,
+            role=spec.role or method.default_role,
+            bank=spec.bank if method.needs == "bank" else None,
+        )
+    with transaction.atomic():
+        kept = {c.slug: c for c in study.conditions.all()}
+        for slug, old in kept.items():
+            new = rows.get(slug)
+            same = new and (new.method, new.parameters, new.bank_id) == (old.method, old.parameters, old.bank_id)
+            if not same:
+                old.delete()
+        for place, condition in enumerate(study.conditions.all()):  # out of the way of the unique positions
+            Condition.objects.filter(pk=condition.pk).update(position=1000 + place)
+        kept = {c.slug: c for c in study.conditions.all()}
+        for slug, new in rows.items():
+            if slug in kept:
+                Condition.objects.filter(pk=kept[slug].pk).update(
+                    position=new.position, role=new.role, label=new.label
+                )
+            else:
+                new.save()
+
+
+def _label_make(method: methods.Method, parameters: Mapping[str, object]) -> str:
+    tau = parameters.get("tau")
+    return method.label if tau is None else f"{method.label}, tau {tau:.1f}" if float(f"{tau:.1f}") == tau else f"{method.label}, tau {tau:g}"
+
+
+def study_prepare(*, study: Study) -> None:
+    """Take the study's photos, keep some for practice, and mark it as preparing; the caller enqueues the sampling.
+
+    Raises:
+        StudyStateWrong: If the study is neither a draft nor preparing.
+        StudyIncomplete: If something is missing; the message says what.
+    """
+    _require(study, StudyState.DRAFT, StudyState.PREPARING, to="prepare its samples")
+    with transaction.atomic():
+        if study.state == StudyState.DRAFT:
+            photos_take(study=study)
+        Sample.objects.filter(condition__study=study, status=SampleStatus.FAILED).update(
+            status=SampleStatus.PENDING, reason=""
+        )
+        problems = study_problems(study)
+        if problems:
+            raise StudyIncomplete(" ".join(problems))
+        study.state, study.preparation_error = StudyState.PREPARING, ""
+        study.save(update_fields=["state", "preparation_error"])
+
+
+def photos_take(*, study: Study) -> None:
+    """Enter every photo of the study's set; which ones serve for practice follows from the study's seed."""
+    photos = list(study.photo_set.photos.order_by("sha256").values_list("pk", flat=True))
+    spare = len(photos) - study.practice_count - study.main_count
+    practice = study.practice_count + min(PRACTICE_SPARE, max(0, spare)) if study.practice_count else 0
+    order = np.random.default_rng(study.seed).permutation(len(photos))
+    for_practice = {photos[i] for i in order[:practice]}
+    study.study_photos.all().delete()
+    StudyPhoto.objects.bulk_create(
+        StudyPhoto(study=study, photo_id=pk, use=Use.PRACTICE if pk in for_practice else Use.MAIN) for pk in photos
+    )
+
+
+def study_reopen_draft(*, study: Study) -> None:
+    """Take a study that was never opened back to draft; its samples stay, its pairs and previews go.
+
+    Raises:
+        StudyStateWrong: If the study was opened.
+    """
+    _require(study, StudyState.PREPARING, StudyState.READY, to="change it")
+    with transaction.atomic():
+        pairs_clear(study=study)
+        study.state = StudyState.DRAFT
+        study.save(update_fields=["state"])
+
+
+def study_open(*, study: Study) -> None:
+    """Freeze the design and take raters. Previews made before are kept, apart.
+
+    Raises:
+        StudyStateWrong: If the study is not ready.
+        StudyIncomplete: If something is missing; the message says what.
+    """
+    _require(study, StudyState.READY, to="open it")
+    with transaction.atomic():
+        problems = study_problems(study)
+        if problems:
+            raise StudyIncomplete(" ".join(problems))
+        study.design = design_json(study)
+        study.design_sha256 = hashlib.sha256(study.design.encode()).hexdigest()
+        study.state, study.opened_at = StudyState.OPEN, timezone.now()
+        study.save(update_fields=["design", "design_sha256", "state", "opened_at"])
+
+
+def study_pause(*, study: Study) -> None:
+    """Take no new raters for a while; those under way may finish.
+
+    Raises:
+        StudyStateWrong: If the study is not open.
+    """
+    _require(study, StudyState.OPEN, to="pause it")
+    study.state = StudyState.PAUSED
+    study.save(update_fields=["state"])
+
+
+def study_resume(*, study: Study) -> None:
+    """Take raters again.
+
+    Raises:
+        StudyStateWrong: If the study is not paused.
+    """
+    _require(study, StudyState.PAUSED, to="take raters again")
+    study.state = StudyState.OPEN
+    study.save(update_fields=["state"])
+
+
+def study_close(*, study: Study) -> None:
+    """End a study for good.
+
+    Raises:
+        StudyStateWrong: If the study is neither open nor paused.
+    """
+    _require(study, StudyState.OPEN, StudyState.PAUSED, to="close it")
+    study.state, study.closed_at = StudyState.CLOSED, timezone.now()
+    study.save(update_fields=["state", "closed_at"])
+
+
+def _require(study: Study, *states: StudyState, to: str) -> None:
+    study.refresh_from_db(fields=["state"])
+    if study.state not in states:
+        wanted = " or ".join(states)
+        raise StudyStateWrong(f"The study “{study.title}” is {study.state}; it must be {wanted} to {to}.")
