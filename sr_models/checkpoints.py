@@ -82,7 +82,7 @@ def checkpoint_save(path: Path, network: nn.Module, *, metadata: dict[str, Any])
     name = next(name for name, (kind, _) in NETWORKS.items() if type(network) is kind)
     header = {
         "network": name,
-        "config": json.dumps(asdict(network.config), sort_keys=True),  # type: ignore[call-overload] -- a Module's attribute is Any
+        "config": json.dumps(asdict(network.config), sort_keys=True),  # type: ignore[call-overload] # a Module's attribute is Any
         "metadata": json.dumps(metadata, sort_keys=True),
     }
     tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
@@ -126,7 +126,8 @@ def checkpoint_load(path: Path, *, device: str = "cpu", network: str | None = No
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(
-            f"The checkpoint {path.name} has another shape than its network {name} ({reason}); train it anew with this version."
+            f"The checkpoint {path.name} has another shape than its network {name} ({reason}); "
+            "train it anew with this version."
         ) from error
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     built.eval().requires_grad_(requires_grad=False).to(torch.device(device))

@@ -63,7 +63,9 @@ def _npz_load(path: Path, *, size: int, split: str | None, max_per_person: int |
     except (OSError, ValueError) as error:
         raise DataError(f"The photo set {path.name} is not a readable .npz file ({error}); make it again.") from error
     if "images" not in entries:
-        raise DataError(f"The photo set {path.name} has no array named 'images'; add it as (n, {size}, {size}, 3) uint8.")
+        raise DataError(
+            f"The photo set {path.name} has no array named 'images'; add it as (n, {size}, {size}, 3) uint8."
+        )
     images = entries["images"]
     if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
         raise DataError(
@@ -95,7 +97,9 @@ def _folder_load(path: Path, *, size: int) -> NDArray[np.uint8]:
             raise DataError(f"{file.name} is not a readable picture ({error}); take it out of {path}.") from error
         side = min(picture.size)
         if side < size:
-            raise DataError(f"{file.name} is {picture.width}x{picture.height}; photos need at least {size} pixels a side.")
+            raise DataError(
+                f"{file.name} is {picture.width}x{picture.height}; photos need at least {size} pixels a side."
+            )
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
         square = picture.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
         photos.append(np.asarray(square))

@@ -31,7 +31,9 @@ def uniforms(seeds: Sequence[int], *, height: int, width: int) -> NDArray[np.flo
     Returns:
         (n, height, width, 3) float64 in [0, 1); a picture's numbers depend on its seed alone.
     """
-    return np.stack([np.random.Generator(np.random.Philox(key=seed)).random((height, width, COLOURS)) for seed in seeds])
+    return np.stack(
+        [np.random.Generator(np.random.Philox(key=seed)).random((height, width, COLOURS)) for seed in seeds]
+    )
 
 
 def sample(
@@ -40,7 +42,7 @@ def sample(
     *,
     seeds: Sequence[int],
     tau: float,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda _done: None,
 ) -> NDArray[np.uint8]:
     """Draw one high-resolution picture for each input, sub-pixel by sub-pixel, from the network's distribution.
 

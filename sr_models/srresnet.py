@@ -64,10 +64,7 @@ class SRResNet(nn.Module):
         )
         stages = config.factor.bit_length() - 1
         self.upsampling = nn.Sequential(
-            *(
-                nn.Sequential(nn.Conv2d(c, 4 * c, 3, padding=1), nn.PixelShuffle(2), nn.PReLU())
-                for _ in range(stages)
-            )
+            *(nn.Sequential(nn.Conv2d(c, 4 * c, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()) for _ in range(stages))
         )
         self.exit = nn.Conv2d(c, 3, 9, padding=4)
 

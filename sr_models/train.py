@@ -106,7 +106,9 @@ def config_read(path: Path) -> TrainingConfig:
     known = set(TrainingConfig.__dataclass_fields__) - {"network", "sizes"}
     unknown = [*tables, *(key for key in training if key not in known)]
     if unknown:
-        raise ConfigError(f"The config {path.name} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}.")
+        raise ConfigError(
+            f"The config {path.name} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}."
+        )
     try:
         config = TrainingConfig(network=sizes.pop("name", ""), sizes=sizes, **training)
         network_build(config.network, config.sizes)
@@ -115,7 +117,9 @@ def config_read(path: Path) -> TrainingConfig:
     if config.optimiser not in ("adam", "rmsprop"):
         raise ConfigError(f"The config {path.name} asks for the optimiser {config.optimiser!r}; use adam or rmsprop.")
     if not 0 < config.positions <= 1:
-        raise ConfigError(f"The config {path.name} takes the loss at a share of {config.positions} of the pixels; use 0 to 1.")
+        raise ConfigError(
+            f"The config {path.name} takes the loss at a share of {config.positions} of the pixels; use 0 to 1."
+        )
     return config
 
 
@@ -123,20 +127,28 @@ class Trainer:
     """One run: network, averages and optimiser, and the step that they have reached."""
 
     def __init__(
-        self, config: TrainingConfig, *, photos: NDArray[np.uint8], validation: NDArray[np.uint8], out: Path, device: str
+        self,
+        config: TrainingConfig,
+        *,
+        photos: NDArray[np.uint8],
+        validation: NDArray[np.uint8],
+        out: Path,
+        device: str,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.out, self.device = config, out, torch.device(device)
         self.network = network_build(config.network, config.sizes).to(self.device)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
-        self.factor: int = self.network.config.factor  # type: ignore[union-attr, assignment] -- a Module's attribute is Any
+        self.factor: int = self.network.config.factor  # type: ignore[union-attr, assignment] # a Module's attribute is Any
         self.low_res, self.high_res = (torch.from_numpy(a) for a in pairs_make(photos, factor=self.factor))
         spread = np.random.default_rng(0).permutation(len(validation))[: config.validation_photos]
         self.validation = [torch.from_numpy(a) for a in pairs_make(validation[np.sort(spread)], factor=self.factor)]
         self.optimiser: torch.optim.Optimizer = (
             torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
             if config.optimiser == "adam"
-            else torch.optim.RMSprop(self.network.parameters(), lr=config.learning_rate, alpha=0.95, momentum=0.9, eps=1e-8)
+            else torch.optim.RMSprop(
+                self.network.parameters(), lr=config.learning_rate, alpha=0.95, momentum=0.9, eps=1e-8
+            )
         )
         self.step, self.best, self.stale = 0, math.inf, 0
 
@@ -194,9 +206,9 @@ class Trainer:
                 positions = torch.from_numpy(rng.permutation(pixels)[:count]).to(self.device)
                 loss = self.network.loss(model_range(low), model_range(high), high, positions=positions)
             else:
-                loss = self.network.loss(model_range(low), model_range(high))  # type: ignore[operator] -- every network has one
+                loss = self.network.loss(model_range(low), model_range(high))  # type: ignore[operator] # every network has one
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_norm)
         self.optimiser.step()
         decay = min(config.average_decay, (1 + self.step) / (10 + self.step))
@@ -213,7 +225,9 @@ class Trainer:
         """Measure the averaged weights on the validation photos; keep them if they are the best so far."""
         figures = validation_figures(self.average, *self.validation, device=self.device)
         loss = next(iter(figures.values()))
-        bar.write(f"step {self.step}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()), sys.stderr)
+        bar.write(
+            f"step {self.step}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()), sys.stderr
+        )
         self.log(kind="validation", loss=loss, **figures)
         self.stale += 1
         if loss < self.best:
@@ -269,7 +283,9 @@ class Trainer:
         try:
             self.network.load_state_dict(state["network"])
         except RuntimeError as error:
-            raise ConfigError(f"The run in {self.out} is of another shape than the config; give its own config.") from error
+            raise ConfigError(
+                f"The run in {self.out} is of another shape than the config; give its own config."
+            ) from error
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.best, self.stale = state["step"], state["best"], state["stale"]
@@ -333,8 +349,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trainer = Trainer(config, photos=photos, validation=validation, out=options.out, device=options.device)
         if options.resume:
             trainer.resume()
-        print(f"{len(photos)} photos to train on, {len(validation)} to validate, "
-              f"{sum(p.numel() for p in trainer.network.parameters()):,} parameters", file=sys.stderr)
+        print(
+            f"{len(photos)} photos to train on, {len(validation)} to validate, "
+            f"{sum(p.numel() for p in trainer.network.parameters()):,} parameters",
+            file=sys.stderr,
+        )
         print(trainer.run(), file=sys.stderr)
     except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)

@@ -100,7 +100,7 @@ class Parameter:
                 )
             return str(value)
         try:
-            number = float(value)  # type: ignore[arg-type] -- what cannot be a number is caught below
+            number = float(value)  # type: ignore[arg-type] # what cannot be a number is caught below
         except (TypeError, ValueError) as error:
             raise ParameterInvalid(f"{self.label} of {method} must be a number, not {value!r}.") from error
         low, high = self.minimum, self.maximum
@@ -140,9 +140,7 @@ class Method:
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in values:
             if name not in known:
-                raise ParameterInvalid(
-                    f"{self.label} has no parameter {name!r}; it has {', '.join(known) or 'none'}."
-                )
+                raise ParameterInvalid(f"{self.label} has no parameter {name!r}; it has {', '.join(known) or 'none'}.")
         return {name: known[name].check(values.get(name, known[name].default), method=self.label) for name in known}
 
 
@@ -215,14 +213,18 @@ def _pixel_recursive_load(need: Need) -> Upscaler:
 
 @functools.lru_cache(maxsize=8)
 def _network_load(network: str, checkpoint: str, factor: int) -> tuple[Any, str]:
-    from sr_models.checkpoints import CheckpointError, checkpoint_load  # noqa: PLC0415 -- torch, as above
+    import torch  # noqa: PLC0415 -- as above
 
+    from sr_models.checkpoints import CheckpointError, checkpoint_load  # noqa: PLC0415 -- as above
+
+    # Sampling is many small products: threads within one cost more than they give. Several workers use several cores.
+    torch.set_num_threads(1)
     path = checkpoints_folder() / f"{checkpoint}.safetensors"
     try:
         loaded = checkpoint_load(path, network=network)
     except CheckpointError as error:
         raise MethodUnavailable(str(error)) from error
-    trained: int = loaded.network.config.factor  # type: ignore[union-attr, assignment] -- a Module's attribute is Any
+    trained: int = loaded.network.config.factor  # type: ignore[union-attr, assignment] # a Module's attribute is Any
     if trained != factor:
         raise MethodUnavailable(
             f"The checkpoint {path.name} enlarges {trained} times, but the photo set needs {factor} times; "

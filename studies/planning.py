@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -145,6 +146,6 @@ def _golden_spread(
     total = len(tests) + len(goldens)
     first_place = min(2, len(tests))
     edges = np.linspace(first_place, total, len(goldens) + 1).round().astype(int)
-    places = {int(rng.integers(low, high)) for low, high in zip(edges[:-1], edges[1:], strict=True)}
+    places = {int(rng.integers(low, high)) for low, high in pairwise(edges)}
     remaining_tests, remaining_goldens = iter(tests), iter(goldens)
     return [next(remaining_goldens if place in places else remaining_tests) for place in range(total)]

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CONSENT = """\
-You will look at pairs of small pictures and say which of the two was taken by a camera. It takes about {minutes} minutes.
+You will look at pairs of small pictures and say which of the two was taken by a camera. It takes about \
+{minutes} minutes.
 
-Your answers, and how long you take, are kept under a random number. Your name, your address and your device are not \
-kept. You may stop at any time by closing the page."""
+Your answers, and how long you take, are kept under a random number. Your name, your address and your device are \
+not kept. You may stop at any time by closing the page."""
 
 INSTRUCTIONS = """\
 Two pictures will flash up one after the other. One was taken by a camera; the other was made by a computer.

@@ -3,13 +3,14 @@
 from studies.models.choices import Kind, Side
 from studies.models.pair import Pair
 from studies.models.photo import Cropping, Photo, PhotoSet
-from studies.models.rater import Origin, Rater, RatingSession, SessionState
+from studies.models.rater import FINISHED, Origin, Rater, RatingSession, SessionState
 from studies.models.researcher import Researcher
 from studies.models.sample import Sample, SampleStatus
 from studies.models.study import Assignment, Condition, Kernel, Role, Study, StudyPhoto, StudyState, Use
 from studies.models.trial import Response, Trial
 
 __all__ = [
+    "FINISHED",
     "Assignment",
     "Condition",
     "Cropping",

@@ -41,6 +41,10 @@ class SessionState(models.TextChoices):
     EXCLUDED = "excluded", "complete, left out by a rule"
 
 
+FINISHED = (SessionState.COMPLETE, SessionState.EXCLUDED)
+"""States of sessions that reached their end."""
+
+
 class RatingSession(models.Model):
     """One rater's passage through one study. Its code is the rater's only key: there is no cookie."""
 

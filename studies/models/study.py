@@ -42,13 +42,17 @@ class Study(models.Model):
     slug = models.SlugField(unique=True, help_text="Short name for commands and file names.")
     code = models.CharField(max_length=22, unique=True, default=token_make, editable=False)
     state = models.CharField(max_length=10, choices=StudyState, default=StudyState.DRAFT, editable=False)
-    photo_set = models.ForeignKey(PhotoSet, models.PROTECT, related_name="studies", help_text="The photos to be judged.")
+    photo_set = models.ForeignKey(
+        PhotoSet, models.PROTECT, related_name="studies", help_text="The photos to be judged."
+    )
     seed = models.PositiveIntegerField(default=0, help_text="Of the samples and of the choice of practice photos.")
 
     preset = models.CharField("protocol preset", max_length=40, default="founding", editable=False)
     question = models.CharField(max_length=200, default="Which image, would you guess, is from a camera?")
     consent_text = models.TextField(help_text="What raters agree to before they start. Blank lines part paragraphs.")
-    instructions_text = models.TextField("instructions", help_text="Shown before practice. Blank lines part paragraphs.")
+    instructions_text = models.TextField(
+        "instructions", help_text="Shown before practice. Blank lines part paragraphs."
+    )
     assignment = models.CharField(max_length=16, choices=Assignment, default=Assignment.ONE_CONDITION)
     practice_count = models.PositiveSmallIntegerField(
         "practice pairs", default=10, validators=[MaxValueValidator(200)], help_text="With feedback, not counted."

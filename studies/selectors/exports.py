@@ -2,79 +2,69 @@
 
 from collections.abc import Iterator
 
-from studies.models import Origin, Response, SessionState, Study
+from studies.models import FINISHED, Origin, Response, SessionState, Study
 from studies.selectors.results import FIDELITY, fidelity_get
-
-COLUMNS = (
-    "study",
-    "design_sha256",
-    "session",
-    "rater",
-    "origin",
-    "completed",
-    "excluded",
-    "exclusion_reason",
-    "condition",
-    "condition_label",
-    "role",
-    "photo",
-    "position",
-    "kind",
-    "photo_side",
-    "chosen_side",
-    "fooled",
-    "rt_ms",
-    "exposure_first_ms",
-    "exposure_second_ms",
-    "was_hidden",
-    "answered_at",
-    "question",
-    *FIDELITY,
-)
-"""Written out by hand: a new column of the database cannot leak into an export."""
+from studies.statistics.responses_csv import COLUMNS, DECLARATION
 
 
 def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
-    """Yield the header, then one row a response of one origin, in the order of sessions and positions."""
-    yield list(COLUMNS)
+    """Yield the header, then one row a response of one origin, in the order of sessions and positions.
+
+    Last comes a row of the kind `DECLARATION` for each condition without any response, so that the file alone gives the
+    whole table.
+    """
+    yield [column.name for column in COLUMNS]
     fidelity = {
-        slug: ["" if (value := getattr(means, name)) is None else repr(value) for name in FIDELITY]
+        slug: {name: "" if (value := getattr(means, name)) is None else repr(value) for name in FIDELITY}
         for slug, means in fidelity_get(study).items()
     }
+    heads = {
+        condition.pk: {
+            "study": study.slug,
+            "study_title": study.title,
+            "design_sha256": study.design_sha256,
+            "origin": origin.value,
+            "condition": condition.slug,
+            "condition_label": condition.label,
+            "condition_order": str(order),
+            "role": condition.role,
+            "question": study.question,
+            **fidelity.get(condition.slug, {}),
+        }
+        for order, condition in enumerate(study.conditions.order_by("position"), start=1)
+    }
+    unseen = dict(heads)
     responses = (
         Response.objects.filter(trial__session__study=study, trial__session__rater__origin=origin)
-        .select_related("trial__session__rater", "trial__pair__sample__condition", "trial__photo")
+        .select_related("trial__session__rater", "trial__pair__sample", "trial__photo")
         .order_by("trial__session", "trial__position")
     )
     for response in responses.iterator(chunk_size=2_000):
         trial = response.trial
-        session, condition = trial.session, trial.pair.sample.condition
-        yield [
-            study.slug,
-            study.design_sha256,
-            str(session),
-            str(session.rater),
-            session.rater.origin,
-            _flag(session.state != SessionState.ACTIVE),
-            _flag(session.state == SessionState.EXCLUDED),
-            session.exclusion_reason,
-            condition.slug,
-            condition.label,
-            condition.role,
-            trial.photo.sha256[:16],
-            str(trial.position),
-            trial.kind,
-            trial.photo_side,
-            response.chosen_side,
-            _flag(response.chosen_side != trial.photo_side),
-            str(response.rt_ms),
-            _ms(response.exposure_first_ms),
-            _ms(response.exposure_second_ms),
-            _flag(response.was_hidden),
-            response.answered_at.isoformat(timespec="milliseconds"),
-            study.question,
-            *fidelity.get(condition.slug, [""] * len(FIDELITY)),
-        ]
+        session = trial.session
+        condition = trial.pair.sample.condition_id
+        unseen.pop(condition, None)
+        row = heads[condition] | {
+            "session": str(session),
+            "rater": str(session.rater),
+            "completed": _flag(session.state in FINISHED),
+            "excluded": _flag(session.state == SessionState.EXCLUDED),
+            "exclusion_reason": session.exclusion_reason,
+            "photo": trial.photo.sha256[:16],
+            "position": str(trial.position),
+            "kind": trial.kind,
+            "photo_side": trial.photo_side,
+            "chosen_side": response.chosen_side,
+            "fooled": _flag(response.chosen_side != trial.photo_side),
+            "rt_ms": str(response.rt_ms),
+            "exposure_first_ms": _ms(response.exposure_first_ms),
+            "exposure_second_ms": _ms(response.exposure_second_ms),
+            "was_hidden": _flag(response.was_hidden),
+            "answered_at": response.answered_at.isoformat(timespec="milliseconds"),
+        }
+        yield [row.get(column.name, "") for column in COLUMNS]
+    for head in unseen.values():
+        yield [(head | {"kind": DECLARATION}).get(column.name, "") for column in COLUMNS]
 
 
 def _flag(value: bool) -> str:

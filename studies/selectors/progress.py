@@ -81,7 +81,8 @@ def progress_get(study: Study) -> StudyProgress:
         for condition, status, n in samples.values_list("condition", "status").annotate(n=Count("pk")).order_by()
     }
     reasons: dict[int, list[str]] = {}
-    for condition, reason in samples.filter(status=SampleStatus.FAILED).values_list("condition", "reason").distinct():
+    failures = samples.filter(status=SampleStatus.FAILED).order_by("condition", "reason")
+    for condition, reason in failures.values_list("condition", "reason").distinct():
         reasons.setdefault(condition, []).append(reason)
     sessions = (
         RatingSession.objects.filter(study=study)
@@ -99,8 +100,10 @@ def progress_get(study: Study) -> StudyProgress:
         conditions=tuple(
             ConditionProgress(
                 condition,
-                *(counts.get((condition.pk, status), 0) for status in (SampleStatus.PENDING, SampleStatus.READY, SampleStatus.FAILED)),
-                tuple(reasons.get(condition.pk, ())),
+                pending=counts.get((condition.pk, SampleStatus.PENDING), 0),
+                ready=counts.get((condition.pk, SampleStatus.READY), 0),
+                failed=counts.get((condition.pk, SampleStatus.FAILED), 0),
+                reasons=tuple(reasons.get(condition.pk, ())),
             )
             for condition in study.conditions.order_by("position")
         ),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from studies.models import Origin, Response, SessionState, Study
+from studies.models import FINISHED, Origin, Response, SessionState, Study
 from studies.statistics.results import Votes
 
 
@@ -33,7 +33,7 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
         kind=np.array(columns[4], dtype=np.str_),
         fooled=np.array(columns[5], dtype=np.str_) != np.array(columns[6], dtype=np.str_),
         excluded=state == SessionState.EXCLUDED,
-        completed=state != SessionState.ACTIVE,
+        completed=np.isin(state, FINISHED),
         origin=np.full(len(rows), origin.value),
         exclusion_reason=np.array(columns[8], dtype=np.str_),
     )

@@ -2,16 +2,16 @@
 
 from django.db.models import Avg
 
-from studies.models import Origin, RatingSession, SampleStatus, SessionState, Study
+from studies.models import FINISHED, Origin, RatingSession, SampleStatus, Study
 from studies.selectors.responses import votes_get
+from studies.statistics.fool_rate import Estimand
 from studies.statistics.results import (
     ConditionFidelity,
-    Estimand,
-    Flow,
     ResultCondition,
     ResultTable,
+)
+from studies.statistics.results import (
     result_table as table_make,
-    session_flow,
 )
 
 FIDELITY = ("psnr", "ssim", "ms_ssim", "ms_ssim_3", "consistency")
@@ -26,23 +26,19 @@ def origins_present(study: Study) -> list[Origin]:
 def origin_default(study: Study) -> Origin:
     """Return people if any of them finished, else simulated raters if there are some, else people."""
     finished = set(
-        RatingSession.objects.filter(study=study)
-        .exclude(state=SessionState.ACTIVE)
-        .values_list("rater__origin", flat=True)
-        .distinct()
+        RatingSession.objects.filter(study=study, state__in=FINISHED).values_list("rater__origin", flat=True).distinct()
     )
     return Origin.SIMULATED if Origin.SIMULATED in finished and Origin.PERSON not in finished else Origin.PERSON
 
 
 def fidelity_get(study: Study) -> dict[str, ConditionFidelity]:
     """Return each condition's mean pixel metrics over all of its samples, by slug."""
-    rows = (
-        study.conditions.filter(samples__status=SampleStatus.READY)
-        .order_by("position")
-        .values("slug")
-        .annotate(**{f"mean_{name}": Avg(f"samples__{name}") for name in FIDELITY})
-    )
-    return {row["slug"]: ConditionFidelity(**{name: row[f"mean_{name}"] for name in FIDELITY}) for row in rows}
+    means = [Avg(f"samples__{name}") for name in FIDELITY]
+    rows = study.conditions.filter(samples__status=SampleStatus.READY).order_by("position")
+    return {
+        slug: ConditionFidelity(**dict(zip(FIDELITY, figures, strict=True)))
+        for slug, *figures in rows.values_list("slug").annotate(*means)
+    }
 
 
 def result_table(
@@ -57,27 +53,17 @@ def result_table(
         estimand: "new" raters and new images, or "these" images only.
     """
     origin = origin or origin_default(study)
-    votes = votes_get(study, origin=origin)
-    seen = session_flow(votes, origin=origin.value)  # type: ignore[arg-type] -- previews have no table
-    consented = RatingSession.objects.filter(study=study, rater__origin=origin).count()
     return table_make(
-        votes,
+        votes_get(study, origin=origin),
         conditions=[
-            ResultCondition(name=condition.slug, label=condition.label, role=condition.role)  # type: ignore[arg-type] -- a constraint holds the roles
+            ResultCondition(name=condition.slug, label=condition.label, role=condition.role)  # type: ignore[arg-type] # a constraint holds the roles
             for condition in study.conditions.order_by("position")
         ],
         fidelity=fidelity_get(study),
         study=study.slug,
         title=study.title,
         design_sha256=study.design_sha256,
-        origin=origin.value,  # type: ignore[arg-type] -- as above
+        origin=origin.value,  # type: ignore[arg-type] # as above
         alpha=alpha,
         estimand=estimand,
-        flow=Flow(
-            started=seen.started,
-            completed=seen.completed,
-            excluded=seen.excluded,
-            counted=seen.counted,
-            consented=consented,
-        ),
     )

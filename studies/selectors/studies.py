@@ -9,7 +9,20 @@ from django.db.models import Count, Q
 
 from studies import methods, planning
 from studies.errors import EvalsiteError, PlanImpossible
-from studies.models import Assignment, Condition, Kind, Origin, Pair, Photo, Role, SampleStatus, SessionState, Study, StudyState, Use
+from studies.models import (
+    Assignment,
+    Condition,
+    Kind,
+    Origin,
+    Pair,
+    Photo,
+    Role,
+    SampleStatus,
+    SessionState,
+    Study,
+    StudyState,
+    Use,
+)
 from studies.selectors.sessions import still_running
 
 DESIGN_SCHEMA = 1
@@ -41,7 +54,9 @@ def study_problems(study: Study) -> list[str]:
     if study.state == StudyState.READY and not problems:
         problems += _plan_problems(study)
     failed = study.conditions.filter(samples__status=SampleStatus.FAILED).distinct()
-    problems += [f"Samples of “{condition.label}” failed; see the reason, mend it, and prepare again." for condition in failed]
+    problems += [
+        f"Samples of “{condition.label}” failed; see the reason, mend it, and prepare again." for condition in failed
+    ]
     return problems
 
 
@@ -66,10 +81,11 @@ def _condition_problems(study: Study, condition: Condition) -> list[str]:
         .count()
     )
     if shared:
-        return [
-            f"The bank “{condition.bank.name}” holds {shared} of the photos that the study judges, so “{condition.label}” "
-            "would find the very answer; take a bank of other photos."
-        ]
+        sentence = (
+            f"The bank “{condition.bank.name}” holds {shared} of the photos that the study judges, so that "
+            f"“{condition.label}” would find the very answer; take a bank of other photos."
+        )
+        return [sentence]
     return []
 
 

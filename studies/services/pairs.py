@@ -17,7 +17,9 @@ def pairs_build(*, study: Study) -> int:
     """
     pairs_clear(study=study)
     uses = dict(study.study_photos.values_list("photo_id", "use"))
-    samples = Sample.objects.filter(condition__study=study).order_by("pk").values_list("pk", "photo_id", "condition__role")
+    samples = (
+        Sample.objects.filter(condition__study=study).order_by("pk").values_list("pk", "photo_id", "condition__role")
+    )
     pairs = [
         Pair(study=study, sample_id=sample, kind=_KIND[Role(role), Use(uses[photo])])
         for sample, photo, role in samples

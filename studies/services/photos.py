@@ -1,8 +1,8 @@
 """Photos come in: named sets, uploads, crops."""
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from studies import images, methods
 from studies.errors import ArchiveRejected, PhotoRejected
-from studies.models import Photo, PhotoSet, Researcher
+from studies.models import Cropping, Photo, PhotoSet, Researcher
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ def photo_set_create(
     return photo_set
 
 
-def uploads_expand(files: Iterable[tuple[str, BinaryIO]]) -> Iterator[tuple[str, bytes] | ArchiveRejected | PhotoRejected]:
+def uploads_expand(
+    files: Iterable[tuple[str, BinaryIO]],
+) -> Iterator[tuple[str, bytes] | ArchiveRejected | PhotoRejected]:
     """Turn uploaded files, zips among them, into single files: (name, bytes), or what was refused and why."""
     limits = images.DEFAULT_LIMITS
     for name, file in files:
@@ -80,7 +82,10 @@ def photos_add(
         try:
             picture = images.decode(data, name=name)
             pieces = images.crops(
-                picture, high_res_size=photo_set.high_res_size, cropping=photo_set.cropping, name=name  # type: ignore[arg-type] -- the column holds only these words
+                picture,
+                high_res_size=photo_set.high_res_size,
+                cropping="tiles" if photo_set.cropping == Cropping.TILES else "centre",
+                name=name,
             )
         except PhotoRejected as error:
             rejected.append((name, str(error)))
@@ -88,17 +93,17 @@ def photos_add(
         source = images.sha256_of(picture)
         new = 0
         for piece in pieces:
-            label = os.path.basename(name) if len(pieces) == 1 else f"{os.path.basename(name)}, {piece.label}"
-            new += photo_create(photo_set=photo_set, name=label, high_res=piece.pixels, source_sha256=source) is not None
+            label = Path(name).name if len(pieces) == 1 else f"{Path(name).name}, {piece.label}"
+            new += (
+                photo_create(photo_set=photo_set, name=label, high_res=piece.pixels, source_sha256=source) is not None
+            )
         added += new
         if not new:
             duplicates.append(name)
     return UploadReport(added, tuple(duplicates), tuple(rejected))
 
 
-def photo_create(
-    *, photo_set: PhotoSet, name: str, high_res: NDArray[np.uint8], source_sha256: str
-) -> Photo | None:
+def photo_create(*, photo_set: PhotoSet, name: str, high_res: NDArray[np.uint8], source_sha256: str) -> Photo | None:
     """Keep one picture and its low-resolution version; None if the set has it already.
 
     Args:

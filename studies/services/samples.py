@@ -119,9 +119,7 @@ def _batch_make(batch: Sequence[Sample], upscaler: methods.Upscaler) -> list[Sam
         sample.picture.save(f"{sample.sha256[:16]}.png", ContentFile(images.encode_png(high_res[i])), save=False)
         kept.append(sample)
     Condition.objects.filter(pk=condition.pk).update(digest=upscaler.digest)
-    Sample.objects.bulk_update(
-        kept, ["status", "reason", "duration_s", "sha256", "picture", *figures]
-    )
+    Sample.objects.bulk_update(kept, ["status", "reason", "duration_s", "sha256", "picture", *figures])
     return kept
 
 

@@ -64,7 +64,7 @@ def study_create(
     """
     if preset not in PRESETS:
         raise ParameterInvalid(f"There is no protocol {preset!r}; choose one of {', '.join(PRESETS)}.")
-    settings = PRESETS[preset].settings | PRESETS[preset].texts()
+    settings = {**PRESETS[preset].settings, **PRESETS[preset].texts()}
     study = Study(owner=owner, title=title, slug=slug, photo_set=photo_set, preset=preset, seed=seed, **settings)
     study.full_clean()
     with transaction.atomic():
@@ -112,16 +112,20 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
         kept = {c.slug: c for c in study.conditions.all()}
         for slug, new in rows.items():
             if slug in kept:
-                Condition.objects.filter(pk=kept[slug].pk).update(
-                    position=new.position, role=new.role, label=new.label
-                )
+                Condition.objects.filter(pk=kept[slug].pk).update(position=new.position, role=new.role, label=new.label)
             else:
                 new.save()
 
 
 def _label_make(method: methods.Method, parameters: Mapping[str, object]) -> str:
     tau = parameters.get("tau")
-    return method.label if tau is None else f"{method.label}, tau {tau:.1f}" if float(f"{tau:.1f}") == tau else f"{method.label}, tau {tau:g}"
+    return (
+        method.label
+        if tau is None
+        else f"{method.label}, tau {tau:.1f}"
+        if float(f"{tau:.1f}") == tau
+        else f"{method.label}, tau {tau:g}"
+    )
 
 
 def study_prepare(*, study: Study) -> None:

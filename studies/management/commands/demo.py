@@ -1,6 +1,7 @@
 """`manage.py demo`: a running study on real photos, from nothing, in one command. `make demo` calls it."""
 
 import importlib.resources
+import os
 import secrets
 import signal
 import socket
@@ -43,6 +44,9 @@ TEST_SHARE = 0.45
 
 STARTUP_S = 60
 
+QUIET = ("-W", "ignore:You're running the worker with superuser")
+"""In a container one is often root; that is no news."""
+
 
 class Command(BaseCommand):
     """Set up the demo study, once, and serve it."""
@@ -51,7 +55,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("--raters", type=int, default=0, help="simulated raters to have in the study, marked as such")
+        parser.add_argument(
+            "--raters", type=int, default=0, help="simulated raters to have in the study, marked as such"
+        )
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--prepare-only", action="store_true", help="set up, do not serve")
 
@@ -116,9 +122,7 @@ class Command(BaseCommand):
                 owner=owner, name=name, cropping=Cropping.TILES
             )
             bar = tqdm(chosen, desc=f"  {name:<24}", unit="photo", disable=None)
-            report = photos.photos_add(photo_set=photo_set, files=((file, files[file]) for file in bar))
-            for _file, sentence in report.rejected:
-                self.stderr.write(sentence)
+            photos.photos_add(photo_set=photo_set, files=((file, files[file]) for file in bar))
             sets.append(photo_set)
         return sets[0], sets[1]
 
@@ -186,12 +190,15 @@ def _serving(port: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Run the web server and a worker, ready to answer; both end with the block."""
     signal.signal(signal.SIGTERM, _interrupt)
     gunicorn = ["gunicorn", "evalsite.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4"]
-    worker = ["celery", "-A", "evalsite", "worker", "--pool", "solo", "--loglevel", "warning"]
+    gunicorn += ["--no-control-socket", "--log-level", "warning"]
+    worker = ["celery", "--quiet", "-A", "evalsite", "worker", "--pool", "solo", "--loglevel", "warning"]
     worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    environment = {"EVALSITE_LOG_LEVEL": "WARNING", "C_FORCE_ROOT": "1"} | os.environ
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        for command in ([*gunicorn, "--log-level", "warning"], worker):
-            processes.append(subprocess.Popen([sys.executable, "-m", *command]))  # noqa: S603 -- our own fixed commands
+        for command in (gunicorn, worker):
+            process = subprocess.Popen([sys.executable, *QUIET, "-m", *command], env=environment)  # noqa: S603 -- our own words
+            processes.append(process)
         _wait_until_healthy(port, processes)
         yield processes
     except KeyboardInterrupt:

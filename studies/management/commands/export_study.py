@@ -24,7 +24,9 @@ class Command(BaseCommand):
         """Declare the arguments."""
         parser.add_argument("study", help="slug of the study")
         parser.add_argument("folder", type=Path, help="where to; made if it is not there")
-        parser.add_argument("--raters", choices=ORIGINS, help="whose answers; people, unless only simulated raters came")
+        parser.add_argument(
+            "--raters", choices=ORIGINS, help="whose answers; people, unless only simulated raters came"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Write the files and name each."""

@@ -18,7 +18,9 @@ class Command(BaseCommand):
         """Declare the arguments."""
         parser.add_argument("study", help="slug of the study")
         parser.add_argument("--format", choices=FORMATS, default="text")
-        parser.add_argument("--raters", choices=ORIGINS, help="whose answers; people, unless only simulated raters came")
+        parser.add_argument(
+            "--raters", choices=ORIGINS, help="whose answers; people, unless only simulated raters came"
+        )
         parser.add_argument("--alpha", type=float, default=0.05, help="one minus the level of the intervals")
         parser.add_argument("--estimand", choices=("new", "these"), default="new", help="new images, or these only")
 

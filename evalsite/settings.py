@@ -1,0 +1,192 @@
+"""All settings, in one file. Every environment variable is read here, once, and described in docs/operations.md.
+
+Without any variable the site runs embedded: SQLite, files, and a folder as message broker, all in one data folder.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+
+from evalsite.embedded import folders_create, secret_key_load
+from evalsite.logging import logging_config
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- The data folder ------------------------------------------------------------------------------------------------
+
+DATA_DIR = Path(env.str("EVALSITE_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+MEDIA_ROOT = DATA_DIR / "media"
+STATIC_ROOT = DATA_DIR / "static"
+BROKER_DIR = DATA_DIR / "broker"
+
+folders_create(DATA_DIR, MEDIA_ROOT, STATIC_ROOT, BROKER_DIR)
+
+# --- The site -------------------------------------------------------------------------------------------------------
+
+DEBUG = env.bool("EVALSITE_DEBUG", default=False)
+SECRET_KEY = env.str("EVALSITE_SECRET_KEY", default="") or secret_key_load(DATA_DIR / "secret_key")
+ALLOWED_HOSTS = env.list("EVALSITE_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "studies",
+]
+
+# No GZipMiddleware, here or in a proxy, for what views answer: raters are shown a photo and a sample of equal length,
+# and compression would give each a length of its own. Static files are compressed by WhiteNoise, beforehand.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "evalsite.logging.RequestLogMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "evalsite.urls"
+WSGI_APPLICATION = "evalsite.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "evalsite" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_USER_MODEL = "studies.Researcher"
+LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Database -------------------------------------------------------------------------------------------------------
+
+_database: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'evalsite.sqlite3'}")
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["OPTIONS"] = {
+        # WAL lets raters be read to while one vote is written; NORMAL is safe with it and needs one fsync fewer a vote.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;",
+        # A transaction takes the write lock at its start, where SQLite waits, not half-way, where it fails at once.
+        "transaction_mode": "IMMEDIATE",
+    }
+    # Tests use a file as well: browser tests read it from several threads, which one connection in memory cannot serve.
+    _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+else:
+    _database["CONN_MAX_AGE"] = env.int("EVALSITE_DATABASE_CONNECTION_AGE_S", default=60)
+    _database["CONN_HEALTH_CHECKS"] = True
+DATABASES = {"default": _database}
+
+# --- Files ----------------------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "evalsite" / "static"]
+MEDIA_URL = ""  # Nothing in MEDIA_ROOT has an address of its own: a file's name would tell photo from sample.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "evalsite.static.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True  # Static files are served before `collectstatic` as well.
+
+# Uploads. A request's fields are bounded in memory; its files go to disk above 2.5 MB each. Limits on a single photo
+# (bytes, pixels, frames) and on what a zip may unpack to are in studies/images.py.
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("EVALSITE_UPLOAD_MAX_FIELD_BYTES", default=2_500_000)
+DATA_UPLOAD_MAX_NUMBER_FIELDS = env.int("EVALSITE_UPLOAD_MAX_FIELDS", default=2_000)
+DATA_UPLOAD_MAX_NUMBER_FILES = env.int("EVALSITE_UPLOAD_MAX_FILES", default=1_000)
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+FILE_UPLOAD_PERMISSIONS = 0o640
+
+# --- Raters ---------------------------------------------------------------------------------------------------------
+
+# A session that is not finished keeps its place in the quota and in the balance of pairs for so long.
+SESSION_ALIVE_MINUTES = env.int("EVALSITE_SESSION_ALIVE_MINUTES", default=60)
+
+# --- Security -------------------------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+
+HTTPS = env.bool("EVALSITE_HTTPS", default=False)
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # Supervisors ask these from beside the process, without TLS.
+SECURE_HSTS_SECONDS = env.int("EVALSITE_HSTS_SECONDS", default=0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("EVALSITE_HSTS_SUBDOMAINS", default=False)
+CSRF_TRUSTED_ORIGINS = env.list("EVALSITE_TRUSTED_ORIGINS", default=[])
+if env.bool("EVALSITE_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- Tasks ----------------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = env.str("EVALSITE_BROKER_URL", default="filesystem://")
+if CELERY_BROKER_URL == "filesystem://":
+    CELERY_BROKER_TRANSPORT = "evalsite.broker:Transport"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(BROKER_DIR),
+        "data_folder_out": str(BROKER_DIR),
+        "control_folder": str(BROKER_DIR / "control"),
+        "polling_interval": 0.5,
+    }
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # Commands to workers would pile up in the folder as files.
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True  # What a task achieves is a row (a sample is ready, or failed and why), not a result.
+# A task counts as done when it ends, not when it begins, and a worker takes one at a time: if a worker dies, Redis
+# gives its task to another. (The folder forgets a task that is taken; its rows still say what is missing.)
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# --- Logging --------------------------------------------------------------------------------------------------------
+
+LOGGING = logging_config(
+    level=env.str("EVALSITE_LOG_LEVEL", default="INFO").upper(),
+    log_format=env.str("EVALSITE_LOG_FORMAT", default="console", choices=("console", "json")),
+)
+LOGGING_CONFIG = "evalsite.logging.configure"

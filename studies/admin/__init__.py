@@ -1,0 +1,13 @@
+"""The researcher's door: photo sets, studies, their results. One noun a file."""
+
+from django.contrib import admin
+
+from studies.admin import photo, photo_set, rater, researcher, study
+
+__all__ = ["photo", "photo_set", "rater", "researcher", "study"]
+
+admin.site.site_title = "evalsite"
+admin.site.site_header = "evalsite"
+admin.site.index_title = "Your studies and photos"
+admin.site.site_url = None
+admin.site.enable_nav_sidebar = False

@@ -1,0 +1,68 @@
+"""Raters and their sessions, to look at: pseudonymous, and without the codes that are the raters' keys."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+
+from studies.admin.ownership import ReadOnlyAdmin
+from studies.models import Rater, RatingSession
+
+
+@admin.register(Rater)
+class RaterAdmin(ReadOnlyAdmin):
+    """Raters of the researcher's studies."""
+
+    owner_path = "sessions__study__owner"
+    list_display = ("__str__", "origin", "created_at")
+    list_filter = ("origin",)
+    fields = ("origin", "created_at")
+
+
+@admin.register(RatingSession)
+class RatingSessionAdmin(ReadOnlyAdmin):
+    """Sessions of the researcher's studies."""
+
+    owner_path = "study__owner"
+    list_display = (
+        "__str__",
+        "rater",
+        "study",
+        "origin",
+        "condition",
+        "state",
+        "exclusion_reason",
+        "answered",
+        "started_at",
+        "finished_at",
+    )
+    list_filter = (("study", admin.RelatedOnlyFieldListFilter), "rater__origin", "state")
+    list_select_related = ("rater", "study", "condition")
+    fields = (
+        "study",
+        "rater",
+        "origin",
+        "condition",
+        "state",
+        "exclusion_reason",
+        "answered",
+        "started_at",
+        "finished_at",
+        "completion_code",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RatingSession]:
+        """Count the answers of each session."""
+        sessions: QuerySet[RatingSession] = super().get_queryset(request)
+        return sessions.annotate(n_answered=Count("trials__response"))
+
+    @admin.display(ordering="rater__origin")
+    def origin(self, session: RatingSession) -> str:
+        """Return where the answers come from."""
+        return session.rater.get_origin_display()
+
+    @admin.display(description="answers", ordering="n_answered")
+    def answered(self, session: Any) -> int:
+        """Return the number of answers given."""
+        return int(session.n_answered)

@@ -1,0 +1,134 @@
+"""Studies: the list, the page of each, and the addresses of everything that is done to one."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, Model, Q, QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_http_methods, require_safe
+
+from studies.admin import study_exports, study_page, study_results, study_settings, study_steps
+from studies.admin.ownership import OwnedAdmin, researcher_of
+from studies.errors import EvalsiteError
+from studies.forms import StudyCreateForm
+from studies.models import FINISHED, Origin, PhotoSet, Study, StudyState
+from studies.services.studies import study_create
+
+StudyView = Callable[..., HttpResponseBase]
+
+
+@admin.register(Study)
+class StudyAdmin(OwnedAdmin):
+    """Studies of the researcher."""
+
+    list_display = ("title", "badge", "photo_set", "n_conditions", "n_people", "owner", "created_at", "results")
+    list_filter = ("state",)
+    list_select_related = ("owner", "photo_set")
+    search_fields = ("title", "slug")
+    change_list_template = "admin/studies/study/list.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Study]:
+        """Count the conditions and the sessions of each study."""
+        studies: QuerySet[Study] = super().get_queryset(request)
+        finished = Q(sessions__rater__origin=Origin.PERSON, sessions__state__in=FINISHED)
+        return studies.annotate(
+            condition_count=Count("conditions", distinct=True),
+            people_count=Count("sessions", filter=finished, distinct=True),
+        )
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Name the owner only to those who see several owners' studies."""
+        return tuple(name for name in self.list_display if name != "owner" or request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Let drafts be deleted; what raters have seen stays."""
+        if isinstance(obj, Study) and obj.state != StudyState.DRAFT:
+            return False
+        return super().has_delete_permission(request, obj)
+
+    @admin.display(description="state", ordering="state")
+    def badge(self, study: Study) -> SafeString:
+        """Return the state as a badge with its word."""
+        return format_html('<span class="rp-badge rp-badge-{}">{}</span>', study.state, study.get_state_display())
+
+    @admin.display(description="conditions", ordering="condition_count")
+    def n_conditions(self, study: Any) -> int:
+        """Return the number of conditions."""
+        return int(study.condition_count)
+
+    @admin.display(description="people finished", ordering="people_count")
+    def n_people(self, study: Any) -> int:
+        """Return how many people finished."""
+        return int(study.people_count)
+
+    @admin.display(description="")
+    def results(self, study: Study) -> SafeString:
+        """Return a link to the results."""
+        return format_html('<a href="{}">Results</a>', reverse("admin:studies_study_results", args=[study.pk]))
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add every page, step and file of a study."""
+        views: dict[str, tuple[str, StudyView]] = {
+            "conditions": ("conditions/", study_settings.conditions_view),
+            "protocol": ("protocol/", study_settings.protocol_view),
+            "results": ("results/", study_results.results_view),
+            "preview": ("preview/", require_safe(study_page.preview_view)),
+            "progress": ("progress.json", require_safe(study_page.progress_view)),
+            "design": ("design.json", require_safe(study_exports.design_view)),
+            "responses": ("responses.csv", require_safe(study_exports.responses_view)),
+            "table": ("table/<slug:format_name>", require_safe(study_exports.table_view)),
+            "fool_rates": ("fool-rates.svg", require_safe(study_exports.fool_rates_view)),
+            "samples": ("samples.png", require_safe(study_exports.samples_view)),
+        }
+        addresses = [
+            path(f"<int:object_id>/{tail}", self._door(view), name=f"studies_study_{name}")
+            for name, (tail, view) in views.items()
+        ]
+        for name, step in study_steps.STEPS.items():
+            methods = ["GET", "HEAD", "POST"] if step.confirmation else ["POST"]
+            view = require_http_methods(methods)(partial(study_steps.step_view, step=step))
+            addresses.append(path(f"<int:object_id>/{name}/", self._door(view), name=f"studies_study_{name}"))
+        return [*addresses, *super().get_urls()]
+
+    def _door(self, view: StudyView) -> StudyView:
+        """Let only those in who own the study, and turn what they can put right into a message."""
+
+        def opened(request: HttpRequest, object_id: int, **kwargs: Any) -> HttpResponseBase:
+            study = self.get_object(request, str(object_id))
+            try:
+                return view(request, model_admin=self, study=study, **kwargs)
+            except EvalsiteError as error:
+                self.message_user(request, str(error), messages.ERROR)
+                return redirect("admin:studies_study_change", study.pk)
+
+        door: StudyView = self.admin_site.admin_view(opened)
+        return door
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        """Make a draft study from a preset."""
+        photo_sets = PhotoSet.objects.order_by("name")
+        researcher = researcher_of(request)
+        if not researcher.is_superuser:
+            photo_sets = photo_sets.filter(owner=researcher)
+        initial = {"photo_set": request.GET.get("photo_set", ""), "preset": "founding", "seed": 0}
+        form = StudyCreateForm(request.POST or None, initial=initial, photo_sets=photo_sets)
+        if request.method == "POST" and form.is_valid():
+            study = study_create(owner=researcher, **form.cleaned_data)
+            self.log_addition(request, study, f"Made the study from the protocol “{study.preset}”.")
+            self.message_user(request, "The study is a draft: check its conditions and its protocol.")
+            return redirect("admin:studies_study_change", study.pk)
+        context = {"title": "New study", "form": form, "has_photo_sets": photo_sets.exists()}
+        return self.page(request, "study/add", context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the study's page."""
+        return study_page.study_view(request, model_admin=self, study=self.get_object(request, object_id))

@@ -1,0 +1,109 @@
+"""Files that leave: the table in every form, raw responses, the design, the figures."""
+
+import csv
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+
+from studies.admin.ownership import OwnedAdmin
+from studies.models import Origin, Study
+from studies.reports import FORMATS
+from studies.selectors import figures
+from studies.selectors.exports import responses_rows
+from studies.selectors.results import origin_default, result_table
+from studies.selectors.studies import design_json
+
+Response = TypeVar("Response", HttpResponse, StreamingHttpResponse)
+
+
+class Export(NamedTuple):
+    """How a form of the table leaves."""
+
+    label: str
+    ending: str
+    content_type: str
+
+
+EXPORTS: dict[str, Export] = {
+    "csv": Export("CSV", "csv", "text/csv; charset=utf-8"),
+    "json": Export("JSON", "json", "application/json"),
+    "latex": Export("LaTeX", "tex", "application/x-tex; charset=utf-8"),
+    "markdown": Export("Markdown", "md", "text/markdown; charset=utf-8"),
+    "text": Export("Text", "txt", "text/plain; charset=utf-8"),
+}
+
+
+class _Echo:
+    """A file that gives back what is written to it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def table_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, format_name: str) -> HttpResponse:
+    """Send the results table."""
+    if format_name not in EXPORTS:
+        raise Http404(f"There is no format {format_name}; there are {', '.join(EXPORTS)}.")
+    origin = origin_of(request, study)
+    export = EXPORTS[format_name]
+    response = HttpResponse(FORMATS[format_name](result_table(study, origin=origin)), content_type=export.content_type)
+    return attached(response, f"{study.slug}-results-{origin.value}.{export.ending}")
+
+
+def responses_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> StreamingHttpResponse:
+    """Send every response of people or of simulated raters, line by line."""
+    origin = origin_of(request, study)
+    writer = csv.writer(_Echo(), lineterminator="\n")
+
+    def sent() -> Iterator[str]:
+        for row in responses_rows(study, origin=origin):
+            yield writer.writerow(row)
+
+    response = StreamingHttpResponse(sent(), content_type="text/csv; charset=utf-8")
+    return attached(response, f"{study.slug}-responses-{origin.value}.csv")
+
+
+def design_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
+    """Send the design: the frozen one, byte for byte as it was hashed, once the study was opened."""
+    response = HttpResponse(design_json(study), content_type="application/json")
+    return attached(response, f"{study.slug}-design{'' if study.is_frozen else '-draft'}.json")
+
+
+def fool_rates_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
+    """Send the figure of the fool rates."""
+    origin = origin_of(request, study)
+    response = HttpResponse(figures.fool_rates(study, origin=origin), content_type="image/svg+xml")
+    return shown_or_attached(request, response, f"{study.slug}-fool-rates-{origin.value}.svg")
+
+
+def samples_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
+    """Send the figure of samples side by side."""
+    rows = request.GET.get("rows", "")
+    grid = figures.sample_grid(study, count=min(int(rows), 24) if rows.isdecimal() and int(rows) else figures.GRID_ROWS)
+    if grid is None:
+        raise Http404("There are no samples yet.")
+    return shown_or_attached(request, HttpResponse(grid, content_type="image/png"), f"{study.slug}-samples.png")
+
+
+def origin_of(request: HttpRequest, study: Study) -> Origin:
+    """Return whose answers are asked for; people's unless only simulated raters finished."""
+    wanted = request.GET.get("origin", "")
+    if not wanted:
+        return origin_default(study)
+    if wanted not in (Origin.PERSON, Origin.SIMULATED):
+        raise Http404(f"There are no results of {wanted}.")
+    return Origin(wanted)
+
+
+def shown_or_attached(request: HttpRequest, response: HttpResponse, name: str) -> HttpResponse:
+    """Send a figure to be shown on a page, or as a file if `download` is asked for."""
+    response["Cache-Control"] = "private, no-cache"
+    return attached(response, name) if "download" in request.GET else response
+
+
+def attached(response: Response, name: str) -> Response:
+    """Send a response as a file of this name; the slug in it has only letters, digits and hyphens."""
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "private, no-store"
+    return response

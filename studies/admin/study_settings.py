@@ -1,0 +1,95 @@
+"""What a study is made of: its conditions and its protocol, open to change while it is a draft."""
+
+from django.db import transaction
+from django.db.models import Q
+from django.forms import Textarea
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from studies.admin.ownership import OwnedAdmin
+from studies.admin.study_page import conditions_rows
+from studies.errors import EvalsiteError, StudyStateWrong
+from studies.forms import ConditionForm, ConditionsFormSet, ProtocolForm, specs_of
+from studies.models import PhotoSet, Study, StudyState
+from studies.protocols import PRESETS
+from studies.selectors.progress import progress_get
+from studies.services.studies import conditions_replace
+
+
+def conditions_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
+    """Show or change the conditions and their order."""
+    banks = PhotoSet.objects.filter(Q(owner=study.owner_id) | Q(bank_of__study=study)).distinct()
+    formset = ConditionsFormSet(
+        request.POST if request.method == "POST" else None,
+        initial=[ConditionForm.initial_of(condition) for condition in study.conditions.order_by("position")],
+        prefix="conditions",
+        form_kwargs={"photo_sets": banks.exclude(pk=study.photo_set_id).order_by("name")},
+    )
+    refusal = ""
+    if request.method == "POST":
+        draft_require(study, to="change its conditions")
+        if formset.is_valid():
+            try:
+                conditions_replace(study=study, conditions=specs_of(formset))
+            except EvalsiteError as error:
+                refusal = str(error)
+            else:
+                model_admin.log_change(request, study, "Changed the conditions.")
+                model_admin.message_user(request, "The conditions are saved.")
+                return redirect("admin:studies_study_change", study.pk)
+    context = {
+        "study": study,
+        "title": "Conditions",
+        "can_edit": study.state == StudyState.DRAFT,
+        "formset": formset,
+        "refusal": refusal,
+        "rows": conditions_rows(progress_get(study)),
+    }
+    return model_admin.page(request, "study/conditions", context)
+
+
+def protocol_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
+    """Show or change every number and text of the protocol."""
+    form = ProtocolForm(request.POST if request.method == "POST" else None, instance=study)
+    if request.method == "POST":
+        draft_require(study, to="change its protocol")
+        if form.is_valid():
+            with transaction.atomic():
+                before = Study.objects.select_for_update().get(pk=study.pk)
+                draft_require(before, to="change its protocol")
+                form.instance.save(update_fields=list(form.fields))
+            changes = "; ".join(changes_of(before, form)) or "nothing"
+            model_admin.log_change(request, study, f"Changed the protocol: {changes}.")
+            model_admin.message_user(request, "The protocol is saved.")
+            return redirect("admin:studies_study_change", study.pk)
+    context = {
+        "study": study,
+        "title": "Protocol",
+        "can_edit": study.state == StudyState.DRAFT,
+        "form": form,
+        "preset": PRESETS.get(study.preset),
+    }
+    return model_admin.page(request, "study/protocol", context)
+
+
+def changes_of(before: Study, form: ProtocolForm) -> list[str]:
+    """Return what a saved form has changed, such as "Gap, ms: 600 → 700"; of texts only that they have."""
+    changes = []
+    for name, field in form.fields.items():
+        old, new = getattr(before, name), form.cleaned_data[name]
+        if old != new:
+            is_text = isinstance(field.widget, Textarea)
+            changes.append(str(field.label) if is_text else f"{field.label}: {old} → {new}")
+    return changes
+
+
+def draft_require(study: Study, *, to: str) -> None:
+    """Refuse to change a study that is no draft.
+
+    Raises:
+        StudyStateWrong: With the way out.
+    """
+    if study.is_frozen:
+        raise StudyStateWrong(f"The design of “{study.title}” is frozen since it was opened; make a new study to {to}.")
+    if study.state != StudyState.DRAFT:
+        raise StudyStateWrong(f"“{study.title}” is {study.state}; take it back to draft to {to}.")

@@ -1,0 +1,394 @@
+"""What people and pages send: fields with their limits, and the errors as sentences."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+
+from studies.errors import ParameterInvalid
+from studies.methods import METHODS, Method, Parameter
+from studies.models import Condition, PhotoSet, Role, Side, Study
+from studies.protocols import PRESETS
+from studies.services.studies import ConditionSpec
+
+
+class Setting(NamedTuple):
+    """A field of the protocol, and its value as people read it where nothing can be changed."""
+
+    field: forms.BoundField
+    value: str
+
+
+class Group(NamedTuple):
+    """Settings that stand together under a heading."""
+
+    heading: str
+    description: str
+    settings: list[Setting]
+
+
+class AdminForm(forms.BaseForm):
+    """A form of the researcher's pages: labels stand above their fields, without a colon."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": ""} | kwargs)
+
+
+class FilesInput(forms.ClearableFileInput):
+    """A file field that takes several files at once."""
+
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Several uploaded files."""
+
+    widget = FilesInput
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
+        """Check each file as a file field does."""
+        files = data if isinstance(data, list | tuple) and data else [None]
+        return [super(FilesField, self).clean(file, initial) for file in files]
+
+
+class UploadForm(AdminForm, forms.Form):
+    """Photos, or zips of photos."""
+
+    photos = FilesField(
+        label="Photos, or one zip of photos",
+        help_text="JPEG, PNG, WebP, TIFF, BMP or GIF. The same photo twice is kept once.",
+        widget=FilesInput(attrs={"accept": "image/*,.zip,application/zip"}),
+    )
+
+
+class PhotoSetForm(AdminForm, forms.ModelForm):
+    """A new, empty set of photos."""
+
+    class Meta:
+        """Fields that are set once."""
+
+        model = PhotoSet
+        fields = ("name", "high_res_size", "low_res_size", "cropping")
+        widgets = {"cropping": forms.RadioSelect}
+        error_messages = {
+            NON_FIELD_ERRORS: {"unique_together": "You have a photo set of this name already; choose another name."}
+        }
+
+    def __init__(self, *args: Any, owner: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.owner = owner
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse inputs that do not go into the pictures a whole number of times."""
+        cleaned = super().clean() or self.cleaned_data
+        high, low = cleaned.get("high_res_size"), cleaned.get("low_res_size")
+        if high and low and (low >= high or high % low):
+            fitting = ", ".join(str(side) for side in range(2, high) if high % side == 0)
+            self.add_error(
+                "low_res_size", f"{low} px do not go into {high} px a whole number of times; take {fitting}."
+            )
+        return cleaned
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """Let the model check the owner too, so that a name taken is an error at its field."""
+        exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # unknown to django-stubs
+        return exclusions - {"owner"}
+
+
+class StudyCreateForm(AdminForm, forms.ModelForm):
+    """A new study, from a protocol that was published."""
+
+    preset = forms.ChoiceField(
+        label="Protocol to start from",
+        choices=[(preset.slug, preset.label) for preset in PRESETS.values()],
+        initial="founding",
+        widget=forms.RadioSelect,
+    )
+    bank = forms.ModelChoiceField(
+        label="Bank for nearest neighbour",
+        queryset=PhotoSet.objects.none(),
+        required=False,
+        empty_label="none: leave nearest neighbour out",
+        help_text="Training photos among which the nearest-neighbour method searches. "
+        "None of them may show what the judged photos show.",
+    )
+
+    class Meta:
+        """Fields of the study itself; the protocol's come from the preset and can be changed afterwards."""
+
+        model = Study
+        fields = ("title", "slug", "photo_set", "seed")
+        error_messages = {"slug": {"unique": "Another study has this short name; choose another one."}}
+
+    field_order = ("title", "slug", "photo_set", "bank", "preset", "seed")
+
+    def __init__(self, *args: Any, photo_sets: QuerySet[PhotoSet], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("photo_set", "bank"):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 -- tells mypy what the class above declares
+            field.queryset = photo_sets
+        self.fields["slug"].widget.attrs["data-slug-of"] = self["title"].id_for_label
+
+    def clean_bank(self) -> PhotoSet | None:
+        """Refuse the judged photos as their own bank, and banks of other sizes."""
+        bank: PhotoSet | None = self.cleaned_data["bank"]
+        photo_set: PhotoSet | None = self.cleaned_data.get("photo_set")
+        if bank is None or photo_set is None:
+            return bank
+        if bank == photo_set:
+            raise ValidationError("The bank must be another set than the photos to be judged, or it holds the answers.")
+        if (bank.high_res_size, bank.low_res_size) != (photo_set.high_res_size, photo_set.low_res_size):
+            raise ValidationError(
+                f"The bank is {bank.low_res_size} → {bank.high_res_size} px, but the photos to be judged are "
+                f"{photo_set.low_res_size} → {photo_set.high_res_size} px; choose a bank of their sizes."
+            )
+        return bank
+
+    def presets(self) -> Iterator[tuple[forms.boundfield.BoundWidget, str]]:
+        """Yield each preset's radio button with the source of the protocol."""
+        for radio in self["preset"]:
+            yield radio, PRESETS[str(radio.data["value"])].source
+
+
+class ProtocolForm(AdminForm, forms.ModelForm):
+    """Every setting of a study's protocol."""
+
+    GROUPS = (
+        ("Study", "", ("title", "slug")),
+        (
+            "What raters read",
+            "The numbers in these texts follow the settings below, as long as the texts are the protocol's own.",
+            ("question", "consent_text", "instructions_text"),
+        ),
+        (
+            "A session",
+            "How many pairs one rater sees, and when a session is left out of the table.",
+            ("assignment", "practice_count", "test_count", "golden_count", "golden_misses_allowed", "raters_wanted"),
+        ),
+        (
+            "A trial",
+            "What happens on the screen, in this order.",
+            ("lead_in_ms", "exposure_ms", "gap_ms", "display_scale", "kernel"),
+        ),
+    )
+
+    class Meta:
+        """All that raters see and all that decides what they see."""
+
+        model = Study
+        fields = (
+            "title",
+            "slug",
+            "question",
+            "consent_text",
+            "instructions_text",
+            "assignment",
+            "practice_count",
+            "test_count",
+            "golden_count",
+            "golden_misses_allowed",
+            "raters_wanted",
+            "lead_in_ms",
+            "exposure_ms",
+            "gap_ms",
+            "display_scale",
+            "kernel",
+        )
+        widgets = {
+            "assignment": forms.RadioSelect,
+            "kernel": forms.RadioSelect,
+            "consent_text": forms.Textarea(attrs={"rows": 6}),
+            "instructions_text": forms.Textarea(attrs={"rows": 8}),
+        }
+        error_messages = {"slug": {"unique": "Another study has this short name; choose another one."}}
+
+    def groups(self) -> list[Group]:
+        """Return the fields under their headings."""
+        return [
+            Group(heading, description, [Setting(self[name], self._shown(name)) for name in names])
+            for heading, description, names in self.GROUPS
+        ]
+
+    def _shown(self, name: str) -> str:
+        display = getattr(self.instance, f"get_{name}_display", None)
+        return str(display() if display else getattr(self.instance, name))
+
+    def clean_consent_text(self) -> str:
+        """Keep lines as they are counted everywhere else, whatever the browser sends."""
+        return lines_normalise(self.cleaned_data["consent_text"])
+
+    def clean_instructions_text(self) -> str:
+        """Keep lines as they are counted everywhere else, whatever the browser sends."""
+        return lines_normalise(self.cleaned_data["instructions_text"])
+
+    def clean(self) -> dict[str, Any]:
+        """Say the database's rules on golden pairs as sentences, and keep the numbers in the texts true."""
+        cleaned = super().clean() or self.cleaned_data
+        golden, test = cleaned.get("golden_count"), cleaned.get("test_count")
+        misses = cleaned.get("golden_misses_allowed")
+        if golden is not None and test is not None and golden > test:
+            self.add_error("golden_count", f"There are {golden} golden pairs but only {test} test pairs; have fewer.")
+        if golden is not None and misses is not None and misses >= max(1, golden):
+            self.add_error(
+                "golden_misses_allowed",
+                f"Of {golden} golden pairs, at most {max(0, golden - 1)} may be missed, or no session could fail.",
+            )
+        if not self.errors:
+            before = texts_of({name: getattr(self.instance, name) for name in self.Meta.fields}, self.instance.preset)
+            after = texts_of(cleaned, self.instance.preset)
+            cleaned |= {name: after[name] for name in before if cleaned[name] == before[name]}
+        return cleaned
+
+
+def lines_normalise(text: str) -> str:
+    """Return a text with its lines ended as everywhere but in what browsers send."""
+    return text.replace("\r\n", "\n").strip()
+
+
+def texts_of(settings: Mapping[str, Any], preset: str) -> dict[str, str]:
+    """Return a protocol's own texts with these numbers in them; none if the preset is no longer known."""
+    if preset not in PRESETS:
+        return {}
+    return dataclasses.replace(PRESETS[preset], settings=settings).texts()
+
+
+def parameter_field(parameter: Parameter) -> forms.Field:
+    """Return the form field of a method's parameter."""
+    if parameter.kind == "choice":
+        return forms.ChoiceField(
+            label=parameter.label,
+            choices=[(choice, choice) for choice in parameter.choices],
+            initial=parameter.default,
+            required=False,
+            help_text=parameter.help,
+        )
+    return forms.FloatField(
+        label=parameter.label,
+        initial=parameter.default,
+        required=False,
+        help_text=f"{parameter.minimum:g} to {parameter.maximum:g}. {parameter.help}",
+        widget=forms.NumberInput(attrs={"step": "any", "min": parameter.minimum, "max": parameter.maximum}),
+    )
+
+
+class MethodFields(NamedTuple):
+    """The fields that belong to one method, shown while it is chosen."""
+
+    method: Method
+    fields: list[forms.BoundField]
+
+
+class ConditionForm(AdminForm, forms.Form):
+    """One condition: a method with its parameters. Each method's parameters are fields of their own."""
+
+    method = forms.ChoiceField(choices=[(method.slug, method.label) for method in METHODS.values()])
+    label = forms.CharField(
+        label="Label in tables",
+        max_length=60,
+        required=False,
+        widget=forms.TextInput(attrs={"placeholder": "made from the method"}),
+    )
+    role = forms.ChoiceField(label="In the study for", choices=Role.choices, initial=Role.TEST)
+    bank = forms.ModelChoiceField(
+        queryset=PhotoSet.objects.none(),
+        required=False,
+        label="Bank of training photos",
+        empty_label="choose a photo set",
+    )
+
+    def __init__(self, *args: Any, photo_sets: QuerySet[PhotoSet], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        bank = self.fields["bank"]
+        assert isinstance(bank, forms.ModelChoiceField)  # noqa: S101 -- tells mypy what the class above declares
+        bank.queryset = photo_sets
+        for method in METHODS.values():
+            for parameter in method.parameters:
+                self.fields[f"{method.slug}__{parameter.name}"] = parameter_field(parameter)
+
+    @classmethod
+    def initial_of(cls, condition: Condition) -> dict[str, Any]:
+        """Return the values that a condition has now."""
+        return {
+            "method": condition.method,
+            "label": condition.label,
+            "role": condition.role,
+            "bank": condition.bank_id,
+            **{f"{condition.method}__{name}": value for name, value in condition.parameters.items()},
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Check the parameters of the chosen method, and that it has what it needs."""
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        method = METHODS[cleaned["method"]]
+        values = {parameter.name: cleaned[f"{method.slug}__{parameter.name}"] for parameter in method.parameters}
+        given = {name: value for name, value in values.items() if value not in (None, "")}
+        try:
+            cleaned["parameters"] = method.parameters_check(given)
+        except ParameterInvalid as error:
+            raise ValidationError(str(error)) from error
+        if method.needs == "bank" and cleaned["bank"] is None:
+            self.add_error("bank", f"{method.label} searches a bank of training photos; choose one.")
+        if method.needs != "bank":
+            cleaned["bank"] = None
+        return cleaned
+
+    def methods(self) -> list[MethodFields]:
+        """Return each method with the fields that only it has."""
+        fields = []
+        for method in METHODS.values():
+            names = [f"{method.slug}__{parameter.name}" for parameter in method.parameters]
+            fields.append(MethodFields(method, [self[name] for name in names]))
+        return fields
+
+
+ConditionsFormSet = forms.formset_factory(
+    ConditionForm, extra=0, can_order=True, can_delete=True, max_num=50, absolute_max=50
+)
+
+
+def specs_of(formset: forms.BaseFormSet) -> list[ConditionSpec]:
+    """Return the conditions of a valid formset as the researcher left them, in their new order."""
+    return [
+        ConditionSpec(
+            method=form.cleaned_data["method"],
+            parameters=form.cleaned_data["parameters"],
+            role=form.cleaned_data["role"],
+            label=form.cleaned_data["label"],
+            bank=form.cleaned_data["bank"],
+        )
+        for form in formset.ordered_forms
+    ]
+
+
+class ConsentForm(forms.Form):
+    """A rater's consent."""
+
+    agrees = forms.BooleanField(
+        error_messages={"required": "Please tick the box first: without consent nothing starts."}
+    )
+
+
+class ResponseForm(forms.Form):
+    """An answer as the trial page sends it."""
+
+    DAY_MS = 24 * 60 * 60 * 1000
+
+    trial = forms.SlugField(max_length=22)
+    chosen_side = forms.ChoiceField(choices=Side.choices)
+    rt_ms = forms.IntegerField(min_value=0, max_value=DAY_MS)
+    exposure_first_ms = forms.FloatField(min_value=0, max_value=DAY_MS, required=False)
+    exposure_second_ms = forms.FloatField(min_value=0, max_value=DAY_MS, required=False)
+    was_hidden = forms.BooleanField(required=False)
+
+    def sentence(self) -> str:
+        """Return the first thing wrong as one sentence that names the field and its value."""
+        name, errors = next(iter(self.errors.items()))
+        value = str(self.data.get(name, "nothing"))[:40]
+        return f"The answer cannot be kept, because {name} is {value}: {errors[0]}"

@@ -1,0 +1,46 @@
+"""A results table in Markdown."""
+
+import re
+from collections.abc import Sequence
+
+from studies.reports.wording import (
+    HEADING_ALL,
+    Column,
+    columns,
+    columns_all,
+    grouped_notes,
+    heading,
+    legend,
+    preamble,
+    provenance,
+    rows_all,
+)
+from studies.statistics.results import ResultRow, ResultTable
+
+
+def render_markdown(table: ResultTable) -> str:
+    """Return the table as a Markdown section, with its notes as a list below it."""
+    parts = [f"## {escape(heading(table))}", ""]
+    parts += [escape(" ".join(preamble(table))), "", *_table(columns(table), table.rows), ""]
+    parts += [f"{HEADING_ALL}:", "", *_table(columns_all(table), rows_all(table)), ""]
+    parts += [f"- {escape(note)}" for note in (legend(table), *grouped_notes(table), provenance(table))]
+    return "\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Return a text in which no character means anything to Markdown or HTML.
+
+    Example:
+        >>> print(escape("a|b_c <i>"))
+        a\|b\_c &lt;i>
+    """
+    # Brackets mean a link only before a parenthesis; escaped everywhere they would clutter every interval.
+    escaped = re.sub(r"([\\`*_|~#]|(?<=\])\()", r"\\\1", text)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _table(table_columns: Sequence[Column], rows: Sequence[ResultRow]) -> list[str]:
+    rule = ["---", *["--:"] * (len(table_columns) - 1)]
+    lines = [[escape(column.head) for column in table_columns], rule]
+    lines += [[escape(column.cell(row)) for column in table_columns] for row in rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]

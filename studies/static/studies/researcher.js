@@ -1,0 +1,159 @@
+/**
+ * What makes the researcher's pages quicker to use. Every page works without it, save that it must be reloaded by hand.
+ */
+
+/** Ask the server now and then how far the study is; put its words and bars in place, or load a page that has changed. */
+function follow(root) {
+  async function ask() {
+    let wait = Number(root.dataset.nextMs);
+    try {
+      const response = await fetch(root.dataset.live, { headers: { Accept: "application/json" } });
+      if (response.redirected) {
+        return; // Signed out: the page that is shown stays.
+      }
+      const { version, next_ms: next, texts, values } = await response.json();
+      if (version !== root.dataset.version) {
+        location.reload();
+        return;
+      }
+      for (const element of root.querySelectorAll("[data-text]")) {
+        element.textContent = texts[element.dataset.text] ?? element.textContent;
+      }
+      for (const element of root.querySelectorAll("[data-value]")) {
+        element.value = values[element.dataset.value] ?? element.value;
+      }
+      wait = next;
+    } catch {
+      wait *= 5; // The server is away: ask again later.
+    }
+    later(wait);
+  }
+
+  function later(wait) {
+    if (wait) {
+      setTimeout(() => (document.hidden ? later(wait) : ask()), wait);
+    }
+  }
+
+  later(Number(root.dataset.nextMs));
+}
+
+/** Copy a field's text, and say so on the button. */
+function copies(button) {
+  const label = button.textContent;
+  button.addEventListener("click", async () => {
+    const field = document.getElementById(button.dataset.copy);
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Press Ctrl+C"; // No permission, or no secure connection; the text is selected.
+    }
+    setTimeout(() => (button.textContent = label), 2000);
+  });
+}
+
+/** Make a short name from a title, until it is written by hand. */
+function follows(slug) {
+  const title = document.getElementById(slug.dataset.slugOf);
+  let ours = slug.value;
+  title.addEventListener("input", () => {
+    if (slug.value !== ours) {
+      return;
+    }
+    const letters = title.value.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+    slug.value = ours = letters.replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 50);
+  });
+}
+
+/** Say before the upload that there are too many files, since the server refuses such a request as a whole. */
+function counts(form) {
+  const most = Number(form.dataset.filesMost);
+  const input = form.querySelector("input[type=file]");
+  input.addEventListener("change", () => {
+    const many = input.files.length > most;
+    input.setCustomValidity(many ? `These are ${input.files.length} files, of at most ${most}: pack them as a zip.` : "");
+    input.reportValidity();
+  });
+}
+
+/** Edit the list of conditions: show the fields of the chosen method; add, move and remove. */
+function edits(form) {
+  const list = form.querySelector("[data-list]");
+  const total = form.querySelector(`[name=${form.dataset.prefix}-TOTAL_FORMS]`);
+
+  function field(item, name) {
+    return item.querySelector(`[name$="-${name}"]`);
+  }
+
+  function method(item) {
+    const chosen = field(item, "method").value;
+    for (const part of item.querySelectorAll("[data-for-method]")) {
+      part.hidden = part.dataset.forMethod !== chosen;
+    }
+  }
+
+  function kept() {
+    return [...list.children].filter((item) => !item.hidden);
+  }
+
+  function number() {
+    const items = kept();
+    items.forEach((item, i) => {
+      field(item, "ORDER").value = i + 1;
+      item.querySelector("[data-number]").textContent = i + 1;
+      item.querySelector("[data-move='-1']").disabled = i === 0;
+      item.querySelector("[data-move='1']").disabled = i === items.length - 1;
+    });
+  }
+
+  function prepare(item) {
+    item.querySelector("[data-places]").hidden = true;
+    item.querySelector("[data-moves]").hidden = false;
+    method(item);
+  }
+
+  list.addEventListener("change", (event) => method(event.target.closest("[data-condition]")));
+  list.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    const item = button?.closest("[data-condition]");
+    if (button?.dataset.move) {
+      const items = kept();
+      const other = items[items.indexOf(item) + Number(button.dataset.move)];
+      if (button.dataset.move === "1") {
+        other.after(item);
+      } else {
+        other.before(item);
+      }
+      number();
+      (button.disabled ? item.querySelector("[data-move]:not(:disabled)") : button).focus();
+    } else if (button && "remove" in button.dataset) {
+      field(item, "DELETE").checked = true;
+      item.hidden = true;
+      number();
+      form.querySelector("[data-add]").focus();
+    }
+  });
+
+  const add = form.querySelector("[data-add]");
+  add.hidden = false;
+  add.addEventListener("click", () => {
+    const html = form.querySelector("[data-empty]").innerHTML.replaceAll("__prefix__", total.value);
+    total.value = Number(total.value) + 1;
+    list.insertAdjacentHTML("beforeend", html);
+    const item = list.lastElementChild;
+    prepare(item);
+    number();
+    field(item, "method").focus();
+  });
+
+  [...list.children].forEach(prepare);
+  number();
+}
+
+document.querySelectorAll("[data-live]").forEach(follow);
+document.querySelectorAll("[data-copy]").forEach(copies);
+document.querySelectorAll("[data-slug-of]").forEach(follows);
+document.querySelectorAll("[data-files-most]").forEach(counts);
+document.querySelectorAll("[data-conditions]").forEach(edits);

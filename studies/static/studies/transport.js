@@ -1,0 +1,138 @@
+/** Fetch pictures ahead and hand in answers, so that a network that comes and goes loses nothing. */
+
+import { pause } from "./timing.js";
+
+const PAUSES_MS = [1000, 2000, 4000, 8000, 15000, 30000];
+const PATIENCE_MS = 20000;
+
+/** The server understood and said no: asking again would not help. */
+export class Refused extends Error {
+  /**
+   * @param {number} status
+   * @param {string} sentence for the rater; may be empty
+   */
+  constructor(status, sentence) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/** Wait before trying again, but no longer than until the network is back. */
+function pauseOrOnline(ms) {
+  const online = new Promise((resolve) => {
+    window.addEventListener("online", resolve, { once: true });
+  });
+  return Promise.race([pause(ms), online]);
+}
+
+/** Ask until there is an answer. Network failures and 5xx are tried again with growing pauses, 4xx are thrown. */
+async function fetchPatiently(address, options, { onTrouble }) {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const response = await fetch(address, {
+        ...options,
+        credentials: "omit",
+        cache: "no-store",
+        signal: AbortSignal.timeout(PATIENCE_MS),
+      });
+      if (response.ok) return await options.read(response);
+      if (response.status < 500) {
+        const reply = await response.json().catch(() => ({}));
+        throw new Refused(response.status, reply.error ?? "");
+      }
+    } catch (error) {
+      if (error instanceof Refused) throw error;
+    }
+    onTrouble();
+    await pauseOrOnline(PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)]);
+  }
+}
+
+/** The pictures of the current trial and the few after it, in memory only. */
+export class Stimuli {
+  /**
+   * @param {string} address of a trial's pictures, less the trial's code
+   * @param {number} size side of a picture in pixels
+   */
+  constructor(address, size) {
+    this.address = address;
+    this.byteCount = size * size * 3;
+    this.fetched = new Map();
+  }
+
+  /** Fetch what is not there yet of these trials, and forget all others. */
+  keep(codes) {
+    for (const code of this.fetched.keys()) {
+      if (!codes.includes(code)) this.fetched.delete(code);
+    }
+    for (const code of codes) {
+      if (!this.fetched.has(code)) {
+        const pictures = this.fetch(code);
+        pictures.catch(() => {}); // whoever asks for it gets the error
+        this.fetched.set(code, pictures);
+      }
+    }
+  }
+
+  async fetch(code) {
+    const read = async (response) => {
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      if (bytes.length !== 2 * this.byteCount) throw new Error("The pictures did not arrive whole.");
+      return [bytes.subarray(0, this.byteCount), bytes.subarray(this.byteCount)];
+    };
+    return fetchPatiently(this.address + code, { read }, { onTrouble: () => {} });
+  }
+
+  /** @returns {Promise<Uint8Array[]>} the first and the second picture of a trial that is kept */
+  get(code) {
+    return this.fetched.get(code);
+  }
+}
+
+/** What is kept in this browser; without leave to keep anything it forgets, and the rest works on. */
+export const memory = {
+  read(key) {
+    try {
+      return JSON.parse(window.localStorage.getItem(key));
+    } catch {
+      return null;
+    }
+  },
+  write(key, value) {
+    try {
+      window.localStorage.setItem(key, JSON.stringify(value));
+    } catch {
+      // Storage is full or forbidden: the answer is still in this page's memory.
+    }
+  },
+  remove(key) {
+    try {
+      window.localStorage.removeItem(key);
+    } catch {
+      // As above.
+    }
+  },
+};
+
+/**
+ * Hand in an answer; it is kept in this browser until the server has acknowledged or refused it.
+ *
+ * @param {string} address
+ * @param {object} answer as the server expects it
+ * @param {{keepAs: string, onTrouble: () => void}} options the key to keep it under; called after each failed attempt
+ * @returns {Promise<{feedback: object | null, passage: object}>}
+ */
+export async function answerSend(address, answer, { keepAs, onTrouble }) {
+  memory.write(keepAs, answer);
+  const request = {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(answer),
+    read: (response) => response.json(),
+  };
+  try {
+    return await fetchPatiently(address, request, { onTrouble });
+  } finally {
+    memory.remove(keepAs); // Reached only once the server has answered.
+  }
+}

@@ -1,0 +1,67 @@
+"""The results table from an export alone: `python -m studies.statistics responses.csv`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from studies.errors import EvalsiteError
+from studies.reports import FORMATS
+from studies.statistics.fool_rate import ESTIMANDS
+from studies.statistics.responses_csv import REQUIRED_COLUMNS, read_responses
+from studies.statistics.results import ORIGINS, result_table, single_origin
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; return 0, or 2 with one sentence on standard error if the file cannot be used."""
+    options = _parser().parse_args(arguments)
+    try:
+        responses = read_responses(options.responses)
+        table = result_table(
+            responses.votes,
+            conditions=responses.conditions,
+            fidelity=responses.fidelity,
+            study=responses.study,
+            title=responses.title,
+            design_sha256=responses.design_sha256,
+            origin=options.origin or single_origin(responses.votes),
+            alpha=options.alpha,
+            estimand=options.estimand,
+        )
+    except EvalsiteError as error:
+        print(error, file=sys.stderr)
+        return 2
+    sys.stdout.write(FORMATS[options.format](table))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.statistics",
+        description="Print the results table of a study from its export of responses.",
+        epilog=f"The file needs the columns {', '.join(REQUIRED_COLUMNS)}; docs/export-schema.md tells of all others.",
+    )
+    parser.add_argument("responses", type=Path, help="CSV file with one row for each response")
+    parser.add_argument("--format", choices=sorted(FORMATS), default="text", help="default: text")
+    parser.add_argument(
+        "--alpha", type=_alpha, default=0.05, help="one minus the level of the intervals; default: 0.05"
+    )
+    parser.add_argument(
+        "--estimand",
+        choices=sorted(ESTIMANDS),
+        default="new",
+        help="new raters and new images (default), or these images only",
+    )
+    parser.add_argument("--origin", choices=ORIGINS, help="whose votes to count, if the file holds both")
+    return parser
+
+
+def _alpha(text: str) -> float:
+    alpha = float(text)
+    if not 0 < alpha < 1:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
+    return alpha
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,294 @@
+"""The export of responses as a file: its columns, and how it is read back.
+
+One row for each response. The seven required columns suffice for fool rates, so that votes collected by other tools
+can be read too; with the others the file holds all that the site's own table is made of.
+"""
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, NoReturn, TextIO
+
+import numpy as np
+
+from studies.errors import ResponsesFileInvalid
+from studies.statistics.results import ORIGINS, PREVIEW, ROLES, TEST, ConditionFidelity, ResultCondition, Votes
+
+KINDS = ("practice", TEST, "golden")
+DECLARATION = "none"
+"""Kind of a row that is no response: it tells of a condition that has none."""
+FIDELITY_FIGURES = ("psnr", "ssim", "ms_ssim", "ms_ssim_3", "consistency")
+
+
+class Column(NamedTuple):
+    """A column of the export: its name, what it holds, and whether a table can be made without it."""
+
+    name: str
+    meaning: str
+    is_required: bool = False
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("study", "slug of the study; the same in every row"),
+    Column("study_title", "title of the study for people; the same in every row"),
+    Column("design_sha256", "SHA-256 of the canonical JSON of the frozen design; the same in every row"),
+    Column("session", "code of the rating session", is_required=True),
+    Column("rater", "pseudonym of the rater, within this study", is_required=True),
+    Column("origin", "`person`, `simulated` or `preview`; without the column, `person`"),
+    Column("completed", "1 if the session reached its end, else 0; the same in all rows of a session; default 1"),
+    Column(
+        "excluded",
+        "1 if a rule fixed before opening leaves the session out, else 0; the same in all rows of a session",
+        is_required=True,
+    ),
+    Column("exclusion_reason", "the rule that excluded the session, such as `golden_missed`; empty if none did"),
+    Column("condition", "name of the condition that made the sample", is_required=True),
+    Column("condition_label", "what people read for it; default: the name"),
+    Column("condition_order", "place of the condition in the table, 1 first; default: first appearance in the file"),
+    Column(
+        "role",
+        "`test` (has a fool rate), `golden` (in golden pairs only) or `fidelity` (never shown); default: `golden` "
+        "for a condition that occurs in golden pairs only, else `test`",
+    ),
+    Column("photo", "identifier of the photo; the same for all samples made of one input", is_required=True),
+    Column("position", "place of the trial in its session, from 0 or 1; no place occurs twice in a session"),
+    Column("kind", "`practice` (feedback, not counted), `test` (counted) or `golden` (obvious)", is_required=True),
+    Column("photo_side", "where the photo was: `first` or `second`"),
+    Column("chosen_side", "what the rater chose as taken by a camera: `first` or `second`"),
+    Column("fooled", "1 if the sample was taken for the photo, else 0", is_required=True),
+    Column("rt_ms", "reaction time in ms, from the buttons' coming alive to the answer"),
+    Column("exposure_first_ms", "how long the browser really showed the first picture, in ms"),
+    Column("exposure_second_ms", "the same for the second picture"),
+    Column("was_hidden", "1 if the page was hidden while pictures were up, else 0"),
+    Column("answered_at", "when the server received the answer, ISO 8601, UTC"),
+    Column("question", "the wording that the rater answered"),
+    Column("psnr", "mean pSNR of the condition in dB; empty if not measured; the same in all rows of a condition"),
+    Column("ssim", "mean SSIM of the condition, likewise"),
+    Column("ms_ssim", "mean MS-SSIM (5 scales, shrinking window) of the condition, likewise"),
+    Column("ms_ssim_3", "mean MS-SSIM (3 scales) of the condition, likewise"),
+    Column("consistency", "mean Consistency of the condition, likewise"),
+)
+REQUIRED_COLUMNS = tuple(column.name for column in COLUMNS if column.is_required)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Responses:
+    """What a file of responses holds.
+
+    Attributes:
+        votes: All responses, whatever their origin and kind.
+        conditions: Conditions in the order of the table.
+        fidelity: Their figures, by name.
+        study: Slug of the study; the file's name without ending if the file does not say.
+        title: Title of the study, or "".
+        design_sha256: Digest of the frozen design, or "".
+    """
+
+    votes: Votes
+    conditions: tuple[ResultCondition, ...]
+    fidelity: dict[str, ConditionFidelity]
+    study: str
+    title: str
+    design_sha256: str
+
+
+def read_responses(path: Path) -> Responses:
+    """Read a CSV file of responses (UTF-8, header row, columns in any order, further columns ignored).
+
+    Nothing is skipped silently: a row that cannot be understood, or contradicts another, stops the reading. Empty
+    lines at the end are no rows.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its contents.
+
+    Raises:
+        ResponsesFileInvalid: With one sentence that names the file, the line and the cure.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _Reader(path.name).read(file, study=path.stem)
+    except OSError as error:
+        raise ResponsesFileInvalid(f"{path}: cannot be read ({error.strerror}); check the path.") from error
+    except UnicodeDecodeError as error:
+        raise ResponsesFileInvalid(f"{path.name}: is not UTF-8 text; save it as CSV in UTF-8.") from error
+
+
+@dataclass(slots=True)
+class _Condition:
+    """A condition as far as it has been read: where first, in which kinds of pairs, and what its rows repeat."""
+
+    order: float
+    kinds: set[str]
+    label: str
+    role: str
+    figures: tuple[str, ...]
+
+
+class _Reader:
+    """Reads the rows of one file and remembers what later rows must agree with."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.line = 1
+        self.cells: dict[str, str] = {}
+        self.constants: dict[str, str] = {}
+        self.sessions: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self.places: dict[tuple[str, str], int] = {}
+        self.conditions: dict[str, tuple[int, _Condition]] = {}
+        self.votes: list[tuple[str, str, str, str, str, bool, bool, bool, str, str]] = []
+
+    def read(self, file: TextIO, *, study: str) -> Responses:
+        for cells in self._rows(file):
+            self.cells = cells
+            for name in ("study", "study_title", "design_sha256"):
+                known = self.constants.setdefault(name, cells.get(name, ""))
+                if cells.get(name, "") != known:
+                    self._fail(f"{name} is {cells[name]!r} but was {known!r} before; keep one study to a file")
+            self._take_condition()
+            if cells["kind"] != DECLARATION:
+                self._take_vote()
+        conditions = sorted(self.conditions.items(), key=lambda item: item[1][1].order)
+        columns = list(zip(*self.votes, strict=True)) or [()] * 10
+        text = [np.array(column, dtype=np.str_) for column in columns]
+        truth = [np.array(column, dtype=np.bool_) for column in columns]
+        return Responses(
+            votes=Votes(
+                session=text[0],
+                rater=text[1],
+                photo=text[2],
+                condition=text[3],
+                kind=text[4],
+                fooled=truth[5],
+                excluded=truth[6],
+                completed=truth[7],
+                origin=text[8],
+                exclusion_reason=text[9],
+            ),
+            conditions=tuple(_result_condition(name, condition) for name, (_, condition) in conditions),
+            fidelity={
+                name: ConditionFidelity(
+                    **{
+                        figure: float(cell) if cell else None
+                        for figure, cell in zip(FIDELITY_FIGURES, condition.figures, strict=True)
+                    }
+                )
+                for name, (_, condition) in conditions
+            },
+            study=self.constants.get("study", "") or study,
+            title=self.constants.get("study_title", ""),
+            design_sha256=self.constants.get("design_sha256", ""),
+        )
+
+    def _rows(self, file: TextIO) -> Iterator[dict[str, str]]:
+        rows = csv.reader(file, strict=True)
+        try:
+            header = [name.strip() for name in next(rows, [])]
+            missing = [name for name in REQUIRED_COLUMNS if name not in header]
+            if missing:
+                self._fail(f"the header lacks {', '.join(missing)}; it needs {', '.join(REQUIRED_COLUMNS)}")
+            repeated = sorted({name for name in header if name and header.count(name) > 1})
+            if repeated:
+                self._fail(f"the header names {', '.join(repeated)} twice; keep one")
+            empty_line = 0
+            for row in rows:
+                self.line = rows.line_num
+                if not row:
+                    empty_line = empty_line or self.line
+                    continue
+                if empty_line:
+                    self.line = empty_line
+                    self._fail("is empty, but rows follow; remove it")
+                if len(row) != len(header):
+                    self._fail(f"has {len(row)} cells, but the header has {len(header)}")
+                yield dict(zip(header, row, strict=True))
+        except csv.Error as error:
+            self.line = rows.line_num
+            self._fail(f"is not CSV ({error}); check the quotes")
+
+    def _take_condition(self) -> None:
+        cells = self.cells
+        name = self._filled("condition")
+        kind = self._one_of("kind", (*KINDS, DECLARATION))
+        for figure in FIDELITY_FIGURES:
+            self._number_or_empty(figure)
+        self._number_or_empty("condition_order")
+        order = cells.get("condition_order", "")
+        read = _Condition(
+            order=float(order) if order else len(self.conditions) + 1,
+            kinds={kind},
+            label=cells.get("condition_label", "") or name,
+            role=self._one_of("role", ROLES) if cells.get("role", "") else "",
+            figures=tuple(cells.get(figure, "") for figure in FIDELITY_FIGURES),
+        )
+        line, known = self.conditions.setdefault(name, (self.line, read))
+        if not order:
+            read.order = known.order
+        if (read.order, read.label, read.role, read.figures) != (known.order, known.label, known.role, known.figures):
+            self._fail(
+                f"condition {name!r} has another label, role, order or fidelity figure than in line {line}; "
+                "make them alike"
+            )
+        if kind == TEST and read.role not in ("", TEST):
+            self._fail(f"condition {name!r} has the role {read.role!r} but stands in a test pair; make its role test")
+        known.kinds.add(kind)
+
+    def _take_vote(self) -> None:
+        cells = self.cells
+        session, rater = self._filled("session"), self._filled("rater")
+        origin = self._one_of("origin", (*ORIGINS, PREVIEW), default="person")
+        reason = cells.get("exclusion_reason", "")
+        excluded, completed = self._truth("excluded"), self._truth("completed", default="1")
+        about = (rater, origin, str(excluded), str(completed), reason)
+        line, known = self.sessions.setdefault(session, (self.line, about))
+        if about != known:
+            names = ("rater", "origin", "excluded", "completed", "exclusion_reason")
+            name, was = next((n, k) for n, k, now in zip(names, known, about, strict=True) if k != now)
+            self._fail(f"{name} of session {session!r} is not {was!r} as in line {line}; make them alike")
+        if cells.get("position", ""):
+            line = self.places.setdefault((session, cells["position"]), self.line)
+            if line != self.line:
+                self._fail(f"repeats position {cells['position']} of session {session!r} from line {line}; keep one")
+        photo, fooled = self._filled("photo"), self._truth("fooled")
+        self.votes.append(
+            (session, rater, photo, cells["condition"], cells["kind"], fooled, excluded, completed, origin, reason)
+        )
+
+    def _filled(self, name: str) -> str:
+        if not self.cells[name]:
+            self._fail(f"{name} is empty; fill it in")
+        return self.cells[name]
+
+    def _one_of(self, name: str, choices: tuple[str, ...], *, default: str | None = None) -> str:
+        cell = self.cells.get(name, "") or default
+        if cell not in choices:
+            self._fail(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {cell or ''!r}")
+        return cell
+
+    def _truth(self, name: str, *, default: str = "") -> bool:
+        cell = self.cells.get(name, "") or default
+        if cell not in ("0", "1"):
+            self._fail(f"{name} must be 0 or 1, got {cell!r}")
+        return cell == "1"
+
+    def _number_or_empty(self, name: str) -> None:
+        cell = self.cells.get(name, "")
+        try:
+            is_number = not cell or not math.isnan(float(cell))
+        except ValueError:
+            is_number = False
+        if not is_number:
+            self._fail(f"{name} must be a number or empty, got {cell!r}")
+
+    def _fail(self, what: str) -> NoReturn:
+        raise ResponsesFileInvalid(f"{self.name}, line {self.line}: {what}.")
+
+
+def _result_condition(name: str, condition: _Condition) -> ResultCondition:
+    default = "golden" if "golden" in condition.kinds and TEST not in condition.kinds else TEST
+    role = next(role for role in ROLES if role == (condition.role or default))
+    return ResultCondition(name=name, label=condition.label, role=role)

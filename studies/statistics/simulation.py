@@ -1,0 +1,52 @@
+"""Raters who are fooled at known rates, for demos, tests and planning."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special
+
+
+def logit_centre(rate: float, *, spread: float) -> float:
+    """Return the centre of a logistic-normal whose mean is `rate`: mu with E[expit(mu + spread Z)] = rate.
+
+    Args:
+        rate: Mean probability, in (0, 1).
+        spread: Standard deviation on the logit scale, 0 or more.
+
+    Returns:
+        mu, by Gauss-Hermite quadrature of 60 points.
+
+    Raises:
+        ValueError: If the rate or the spread is out of range.
+
+    Example:
+        >>> round(float(special.expit(logit_centre(0.28, spread=0.0))), 12)
+        0.28
+        >>> bool(special.expit(logit_centre(0.1, spread=1.1)) < 0.1)
+        True
+    """
+    if not 0 < rate < 1 or spread < 0:
+        raise ValueError(f"rate must lie in (0, 1) and spread be at least 0, got {rate} and {spread}")
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
+    return float(optimize.brentq(lambda mu: float(weights @ special.expit(mu + spread * nodes)) - rate, -40, 40))
+
+
+def fooled_probabilities(
+    rate: float, *, rater_effects: NDArray[np.float64], photo_effects: NDArray[np.float64], spread: float
+) -> NDArray[np.float64]:
+    """Return each vote's probability of being fooled: expit(mu + spread_half (rater + photo)), with mean `rate`.
+
+    Args:
+        rate: Mean over new raters and new photos, in (0, 1).
+        rater_effects: (n,) standard normal effect of each vote's rater.
+        photo_effects: (n,) standard normal effect of each vote's photo.
+        spread: Standard deviation on the logit scale of each of the two.
+
+    Returns:
+        (n,) float64 in (0, 1).
+    """
+    mu = logit_centre(rate, spread=math.hypot(spread, spread))
+    probabilities: NDArray[np.float64] = special.expit(mu + spread * (rater_effects + photo_effects))
+    return probabilities

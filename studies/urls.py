@@ -1,0 +1,14 @@
+"""Addresses of the rater pages. A code in the path is the only key: raters have no cookie."""
+
+from django.urls import path
+
+from studies.views import entry, rating, stimuli
+
+app_name = "studies"
+
+urlpatterns = [
+    path("s/<slug:study_code>/", entry.entry, name="entry"),
+    path("r/<slug:session_code>/", rating.rate, name="rate"),
+    path("r/<slug:session_code>/t/<slug:trial_code>", stimuli.stimulus, name="stimulus"),
+    path("r/<slug:session_code>/answer", rating.answer, name="answer"),
+]

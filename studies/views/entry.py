@@ -1,0 +1,64 @@
+"""The way into a study: what it is about, consent, and the start of a session."""
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from studies.errors import StudyNotOpen, StudyUnknown
+from studies.forms import ConsentForm
+from studies.models import Origin, Study, StudyState
+from studies.protocols import ANSWER_MS
+from studies.services.sessions import origin_verify, session_start
+from studies.views.errors import errors_as_pages
+
+CLOSED_DOORS = {
+    StudyState.PAUSED: "It is paused and takes no new participants for now. Come back later with the same link.",
+    StudyState.CLOSED: "It is closed and takes no more answers. Thank you for your interest.",
+}
+
+
+@csrf_exempt  # Raters have no cookie, so nobody else's page can act for them: a forged form only starts a new session.
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@errors_as_pages
+def entry(request: HttpRequest, study_code: str) -> HttpResponse:
+    """Show what the study asks of a rater; with consent, start a session."""
+    study = study_get(code=study_code)
+    token = request.GET.get("origin", "")
+    origin = origin_verify(study=study, token=token) if token else Origin.PERSON
+    form = ConsentForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        session = session_start(study=study, origin=origin)
+        return see_other(reverse("studies:rate", args=[session.code]))
+    if origin == Origin.PERSON and study.state != StudyState.OPEN:
+        raise StudyNotOpen(CLOSED_DOORS.get(StudyState(study.state), "It has not opened yet. Come back later."))
+    context = {"study": study, "form": form, "origin": origin, "minutes": minutes_estimate(study)}
+    return render(request, "studies/landing.html", context, status=400 if form.is_bound else 200)
+
+
+def study_get(*, code: str) -> Study:
+    """Return the study that a link leads to.
+
+    Raises:
+        StudyUnknown: If there is none.
+    """
+    try:
+        return Study.objects.select_related("photo_set").get(code=code)
+    except Study.DoesNotExist as error:
+        raise StudyUnknown(
+            "The link may have been cut short. Open it once more, whole, or ask for it again where you found it."
+        ) from error
+
+
+def minutes_estimate(study: Study) -> int:
+    """Return how long a session takes, in whole minutes: the showings, and what an answer usually takes."""
+    trial_ms = study.lead_in_ms + 2 * study.exposure_ms + study.gap_ms + ANSWER_MS
+    return max(1, round((study.practice_count + study.main_count) * trial_ms / 60_000))
+
+
+def see_other(address: str) -> HttpResponseRedirect:
+    """Redirect after a POST, with 303: the browser fetches the next page with GET, whatever its version."""
+    return HttpResponseRedirect(address, status=303)

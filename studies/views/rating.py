@@ -1,0 +1,94 @@
+"""The page on which pairs are judged, and the door for answers."""
+
+import json
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from studies.errors import StudyNotOpen
+from studies.forms import ResponseForm
+from studies.models import RatingSession, SessionState, Side, StudyState
+from studies.selectors.sessions import Passage, passage_get, session_get
+from studies.services.responses import response_record
+from studies.views.errors import errors_as_json, errors_as_pages
+
+
+@require_safe
+@never_cache
+@errors_as_pages
+def rate(request: HttpRequest, session_code: str) -> HttpResponse:
+    """Show the session where it stands: one page for instructions, practice, pairs and thanks."""
+    session = session_get(code=session_code)
+    if session.study.state == StudyState.CLOSED and session.state == SessionState.ACTIVE:
+        raise StudyNotOpen("It was closed before you had finished. What you answered is kept. Thank you.")
+    context = {"study": session.study, "origin": session.rater.origin, "state": state_json(session)}
+    return render(request, "studies/rate.html", context)
+
+
+@csrf_exempt  # The session's and the trial's codes are the proof: a page that knows neither cannot answer.
+@require_POST
+@never_cache
+@errors_as_json
+def answer(request: HttpRequest, session_code: str) -> HttpResponse:
+    """Keep an answer and say where the session stands now; after practice, also whether it was right."""
+    session = session_get(code=session_code)
+    try:
+        sent = json.loads(request.body)
+    except ValueError:
+        sent = None
+    if not isinstance(sent, dict):
+        return JsonResponse({"error": "The answer cannot be kept: it must be a JSON object."}, status=400)
+    form = ResponseForm(sent)
+    if not form.is_valid():
+        return JsonResponse({"error": form.sentence()}, status=400)
+    given = form.cleaned_data
+    recorded = response_record(
+        session=session,
+        trial_code=given["trial"],
+        chosen_side=Side(given["chosen_side"]),
+        rt_ms=given["rt_ms"],
+        exposure_first_ms=given["exposure_first_ms"],
+        exposure_second_ms=given["exposure_second_ms"],
+        was_hidden=given["was_hidden"],
+    )
+    feedback = recorded.feedback
+    told = None if feedback is None else {"correct": feedback.correct, "photo_side": feedback.photo_side}
+    return JsonResponse({"feedback": told, "passage": passage_json(recorded.passage)})
+
+
+def state_json(session: RatingSession) -> dict[str, Any]:
+    """Return all that the trial page knows. Written out by hand, so that nothing more can leak into it."""
+    study = session.study
+    address = reverse("studies:rate", args=[session.code])
+    return {
+        "display": {
+            "size": study.photo_set.high_res_size,
+            "displayScale": study.display_scale,
+            "kernel": study.kernel,
+        },
+        "timing": {"lead_in_ms": study.lead_in_ms, "exposure_ms": study.exposure_ms, "gap_ms": study.gap_ms},
+        "addresses": {"session": address, "answer": f"{address}answer", "stimulus": f"{address}t/"},
+        "keys": {
+            "session": f"evalsite.session.{study.code}.{session.rater.origin}",
+            "answer": f"evalsite.answer.{session.code}",
+        },
+        "passage": passage_json(passage_get(session)),
+    }
+
+
+def passage_json(passage: Passage) -> dict[str, Any]:
+    """Return where a session stands: phase, counts and opaque codes, the same for every pair."""
+    return {
+        "phase": passage.phase,
+        "position": passage.position,
+        "count": passage.count,
+        "trials": passage.trials,
+        "completion_code": passage.completion_code,
+        "is_first": passage.is_first,
+        "is_phase_start": passage.is_phase_start,
+    }

@@ -1,0 +1,234 @@
+"""A researcher makes a study: preset, conditions, protocol; and cannot change it any more once it is no draft."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from studies.models import Researcher, Study, StudyState
+from studies.protocols import PRESETS
+from tests.factories import make_photo_set, make_researcher, make_study
+
+pytestmark = pytest.mark.django_db
+
+
+def address(name: str, study: Study) -> str:
+    return reverse(f"admin:studies_study_{name}", args=[study.pk])
+
+
+def create(client: Client, **fields: Any) -> Any:
+    """Send the form of a new study."""
+    given = {"title": "Rooms", "slug": "rooms", "preset": "founding", "seed": 3, "bank": ""} | fields
+    return client.post(reverse("admin:studies_study_add"), given)
+
+
+def conditions_form(*rows: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the form of the conditions."""
+    fields: dict[str, Any] = {"conditions-TOTAL_FORMS": len(rows), "conditions-INITIAL_FORMS": 0}
+    for i, row in enumerate(rows):
+        given = {"role": "test", "label": "", "bank": "", "ORDER": i + 1} | row
+        fields |= {f"conditions-{i}-{name}": value for name, value in given.items()}
+    return fields
+
+
+def protocol_form(study: Study, **changes: Any) -> dict[str, Any]:
+    """Fill in the form of the protocol as a browser does, which ends lines in its own way."""
+    names = (
+        "title slug question consent_text instructions_text assignment practice_count test_count golden_count "
+        "golden_misses_allowed raters_wanted lead_in_ms exposure_ms gap_ms display_scale kernel"
+    ).split()
+    values = {name: getattr(study, name) for name in names} | changes
+    return {name: value.replace("\n", "\r\n") if isinstance(value, str) else value for name, value in values.items()}
+
+
+# --- A new study ----------------------------------------------------------------------------------------------------
+
+
+def test_new_study_starts_from_its_preset_with_the_founding_conditions(client: Client, researcher: Researcher) -> None:
+    photo_set, bank = (make_photo_set(owner=researcher, photos=1) for _ in range(2))
+    response = create(client, photo_set=photo_set.pk, bank=bank.pk, preset="founding_mixed")
+    study = Study.objects.get()
+    assert response.headers["Location"] == address("change", study)
+    assert (study.owner, study.state, study.assignment, study.seed) == (researcher, "draft", "mixed", 3)
+    assert list(study.conditions.values_list("method", "bank")) == [
+        ("bicubic", None),
+        ("nearest_neighbour", bank.pk),
+        ("regression", None),
+        *[("pixel_recursive", None)] * 3,
+    ]
+
+
+def test_form_shows_where_each_preset_comes_from(client: Client, researcher: Researcher) -> None:
+    photo_set = make_photo_set(owner=researcher, photos=1)
+    text = client.get(reverse("admin:studies_study_add"), {"photo_set": photo_set.pk}).content.decode()
+    for preset in PRESETS.values():
+        assert preset.label in text
+        assert "arXiv 1702.00783" in text
+    assert f'<option value="{photo_set.pk}" selected>' in text
+
+
+def test_without_photos_the_form_leads_to_them(client: Client) -> None:
+    text = client.get(reverse("admin:studies_study_add")).content.decode()
+    assert reverse("admin:studies_photoset_add") in text
+    assert "Make the study" not in text
+
+
+def test_taken_short_name_is_refused(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    response = create(client, photo_set=study.photo_set_id, slug=study.slug)
+    assert "Another study has this short name" in response.content.decode()
+    assert Study.objects.count() == 1
+
+
+def test_judged_photos_cannot_be_their_own_bank(client: Client, researcher: Researcher) -> None:
+    photo_set = make_photo_set(owner=researcher, photos=1)
+    response = create(client, photo_set=photo_set.pk, bank=photo_set.pk)
+    assert "it holds the answers" in response.content.decode()
+
+
+def test_bank_of_other_sizes_is_refused(client: Client, researcher: Researcher) -> None:
+    photo_set = make_photo_set(owner=researcher, photos=1)
+    bank = make_photo_set(owner=researcher, photos=1, size=64)
+    response = create(client, photo_set=photo_set.pk, bank=bank.pk)
+    assert "The bank is 8 → 64 px" in response.content.decode()
+
+
+def test_photos_of_others_are_no_choice(client: Client, researcher: Researcher) -> None:
+    make_photo_set(owner=researcher, photos=1)
+    foreign = make_photo_set(owner=make_researcher(), photos=1)
+    response = create(client, photo_set=foreign.pk)
+    assert "Select a valid choice" in response.content.decode()
+    assert not Study.objects.exists()
+
+
+# --- Conditions -----------------------------------------------------------------------------------------------------
+
+
+def test_conditions_are_replaced_in_the_order_given(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    form = conditions_form(
+        {"method": "pixel_recursive", "pixel_recursive__tau": "1.3", "ORDER": 2},
+        {"method": "bicubic", "role": "golden", "ORDER": 1},
+        {"method": "bicubic", "label": "Left out", "DELETE": "on"},
+    )
+    response = client.post(address("conditions", study), form)
+    assert response.headers["Location"] == address("change", study)
+    assert list(study.conditions.values_list("label", "role")) == [
+        ("Bicubic", "golden"),
+        ("Pixel recursive, tau 1.3", "test"),
+    ]
+    assert study.conditions.get(method="pixel_recursive").parameters == {
+        "tau": 1.3,
+        "checkpoint": "pixel_recursive_small",
+    }
+
+
+@pytest.mark.parametrize(
+    "row,sentence",
+    [
+        ({"method": "pixel_recursive", "pixel_recursive__tau": "-1"}, "tau of Pixel recursive must lie between"),
+        ({"method": "pixel_recursive", "pixel_recursive__tau": "warm"}, "Enter a number"),
+        ({"method": "nearest_neighbour"}, "searches a bank of training photos; choose one"),
+        ({"method": "guesswork"}, "Select a valid choice"),
+    ],
+)
+def test_condition_that_cannot_be_is_refused_at_its_field(
+    client: Client, researcher: Researcher, row: dict[str, str], sentence: str
+) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    before = list(study.conditions.values_list("pk", flat=True))
+    response = client.post(address("conditions", study), conditions_form(row))
+    assert response.status_code == 200
+    assert sentence in response.content.decode()
+    assert list(study.conditions.values_list("pk", flat=True)) == before
+
+
+def test_two_conditions_of_one_name_are_refused(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    response = client.post(address("conditions", study), conditions_form({"method": "bicubic"}, {"method": "bicubic"}))
+    assert "Two conditions are called “Bicubic”" in response.content.decode()
+    assert study.conditions.count() == 3
+
+
+def test_editor_offers_every_parameter_with_its_range(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    text = client.get(address("conditions", study)).content.decode()
+    assert 'name="conditions-0-pixel_recursive__tau"' in text
+    assert "0.1 to 100" in text
+    assert 'name="conditions-__prefix__-method"' in text  # what “Add a condition” copies
+
+
+# --- Protocol -------------------------------------------------------------------------------------------------------
+
+
+def test_protocol_is_saved_and_its_texts_keep_the_right_numbers(client: Client, researcher: Researcher) -> None:
+    photo_set = make_photo_set(owner=researcher, photos=1)
+    create(client, photo_set=photo_set.pk)
+    study = Study.objects.get()
+    form = protocol_form(study, practice_count=3, test_count=20, golden_count=2, exposure_ms=500)
+    client.post(address("protocol", study), form)
+    study.refresh_from_db()
+    assert (study.practice_count, study.test_count, study.exposure_ms) == (3, 20, 500)
+    assert "First come 3 pairs for practice" in study.instructions_text
+    assert "Then come 22 pairs that count" in study.instructions_text
+    assert "It takes about 2 minutes" in study.consent_text
+    assert "\r" not in study.consent_text
+
+
+def test_own_texts_stay_as_they_were_written(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    client.post(address("protocol", study), protocol_form(study, consent_text="Mine.\n\nEnd.", practice_count=1))
+    study.refresh_from_db()
+    assert (study.consent_text, study.practice_count) == ("Mine.\n\nEnd.", 1)
+
+
+@pytest.mark.parametrize(
+    "changes,sentence",
+    [
+        ({"golden_count": 50, "test_count": 4}, "There are 50 golden pairs but only 4 test pairs"),
+        ({"golden_count": 1, "golden_misses_allowed": 1}, "at most 0 may be missed"),
+        ({"exposure_ms": 1}, "greater than or equal to 50"),
+        ({"question": ""}, "This field is required"),
+    ],
+)
+def test_setting_that_cannot_be_is_refused_at_its_field(
+    client: Client, researcher: Researcher, changes: dict[str, Any], sentence: str
+) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    response = client.post(address("protocol", study), protocol_form(study, **changes))
+    assert response.status_code == 200
+    assert sentence in response.content.decode()
+
+
+def test_change_stands_in_the_history_with_both_values(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    client.post(address("protocol", study), protocol_form(study, gap_ms=700))
+    assert "Changed the protocol: Gap, ms: 600 → 700." in client.get(address("history", study)).content.decode()
+
+
+# --- No draft any more ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [StudyState.READY, StudyState.OPEN, StudyState.PAUSED, StudyState.CLOSED])
+def test_study_that_is_no_draft_refuses_every_change(client: Client, researcher: Researcher, state: StudyState) -> None:
+    study = make_study(owner=researcher, state=state)
+    conditions, design = list(study.conditions.values()), study.design
+    for name, form in (
+        ("protocol", protocol_form(study, exposure_ms=50)),
+        ("conditions", conditions_form({"method": "bicubic"})),
+    ):
+        text = client.post(address(name, study), form, follow=True).content.decode()
+        assert ("make a new study" if study.is_frozen else "take it back to draft") in text
+        page = client.get(address(name, study)).content.decode()
+        assert "Save" not in page
+    assert client.post(address("delete", study), {"post": "yes"}).status_code == 403
+    study.refresh_from_db()
+    assert (study.exposure_ms, study.design) == (1000, design)
+    assert list(study.conditions.values()) == conditions
+
+
+def test_draft_can_be_deleted(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    client.post(address("delete", study), {"post": "yes"})
+    assert not Study.objects.exists()

@@ -1,0 +1,122 @@
+"""Every rater page for everybody: axe finds nothing, by day and by night, on a phone and on a desk."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+from playwright.sync_api import BrowserContext, Page, expect
+
+from studies.models import Origin, StudyState
+from studies.services.sessions import origin_sign, session_start
+from tests.browser import rater
+from tests.factories import make_open_study, make_session, make_study
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+DESK: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+def assert_accessible(page: Page) -> None:
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing_on_any_rater_page(
+    open_context: Callable[..., BrowserContext], screen: dict[str, Any], scheme: str, page_errors: list[str]
+) -> None:
+    study = make_open_study(practice_count=2, test_count=3, golden_count=0, lead_in_ms=100, exposure_ms=3000, gap_ms=0)
+    page = open_context(**screen, color_scheme=scheme).new_page()
+    rater.land(page, study)
+    assert_accessible(page)
+    rater.consent(page)
+    assert_accessible(page)
+    page.keyboard.press("Enter")
+    rater.wait_for_picture(page)
+    assert_accessible(page)
+    for key in ("1", "2"):  # one of them right or both wrong: both looks of feedback have the same parts
+        rater.wait_for_choice(page)
+        assert_accessible(page)
+        page.keyboard.press(key)
+        page.locator("#next").wait_for()
+        assert_accessible(page)
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Practice is over")).to_be_visible()
+    assert_accessible(page)
+    rater.land(page, study)
+    expect(page.get_by_role("link", name="Go on where you were")).to_be_visible()
+    assert_accessible(page)
+    rater.open_session(page, make_session(study, answers=[True] * 3))
+    expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
+    assert_accessible(page)
+    rater.open_session(page, make_session(study))
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert_accessible(page)
+    page.goto(reverse("studies:entry", args=[make_study(state=StudyState.CLOSED).code]))
+    assert_accessible(page)
+    page.goto(reverse("studies:rate", args=["unknown"]))
+    assert_accessible(page)
+    page.goto(
+        reverse("studies:entry", args=[study.code]) + f"?origin={origin_sign(study=study, origin=Origin.PREVIEW)}"
+    )
+    assert_accessible(page)
+    page_errors[:] = [error for error in page_errors if "404" not in error and "409" not in error]
+
+
+def test_screen_reader_hears_places_and_prompts_and_nothing_else(page: Page, live_server: Any) -> None:
+    study = make_open_study(practice_count=0, test_count=4, golden_count=2, lead_in_ms=100, exposure_ms=50, gap_ms=0)
+    session = session_start(study=study)
+    rater.open_session(page, session)
+    page.evaluate(
+        """() => {
+            window.heard = [];
+            const live = document.getElementById("live");
+            new MutationObserver(() => window.heard.push(live.textContent)).observe(live, { childList: true });
+        }"""
+    )
+    page.keyboard.press("Enter")
+    for _ in range(6):
+        rater.wait_for_choice(page)
+        page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_focused()
+    expected = []
+    for place in range(1, 7):
+        expected += [f"Pair {place} of 6.", "Choose now: first or second."]
+    assert page.evaluate("window.heard") == expected
+
+
+@pytest.mark.parametrize("options", [{"forced_colors": "active"}, {"contrast": "more"}, {"reduced_motion": "reduce"}])
+def test_trial_can_be_answered_under_every_preference(
+    open_context: Callable[..., BrowserContext], live_server: Any, options: dict[str, Any]
+) -> None:
+    study = make_open_study(practice_count=0, test_count=1, golden_count=0, lead_in_ms=100, exposure_ms=50, gap_ms=0)
+    page = open_context(**DESK, **options).new_page()
+    rater.open_session(page, session_start(study=study))
+    page.keyboard.press("Enter")
+    rater.wait_for_choice(page)
+    stage = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert stage == "rgb(119, 119, 119)"
+    assert_accessible(page)
+    page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+
+
+def test_page_of_half_the_size_as_with_200_percent_zoom_can_be_used(
+    open_context: Callable[..., BrowserContext], live_server: Any
+) -> None:
+    study = make_open_study(practice_count=0, test_count=1, golden_count=0, lead_in_ms=100, exposure_ms=50, gap_ms=0)
+    page = open_context(viewport={"width": 640, "height": 400}, device_scale_factor=2).new_page()
+    rater.land(page, study)
+    rater.consent(page)
+    page.get_by_role("button", name="Start").click()
+    rater.wait_for_choice(page)
+    for box in (page.locator(name).bounding_box() for name in ("#question", "#choose-first", "#choose-second")):
+        assert box is not None
+        assert box["y"] + box["height"] <= 400
+    page.locator("#choose-first").click()
+    expect(page.locator("#code")).to_be_visible()

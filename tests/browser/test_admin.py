@@ -1,0 +1,206 @@
+"""The researcher's pages in a real browser: what their script does, and that everybody can use them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import BrowserContext, Page, expect
+
+from studies import tasks
+from studies.models import Origin, Researcher, Study, StudyState
+from studies.services.studies import ConditionSpec
+from tests.factories import (
+    answer_current,
+    make_photo_set,
+    make_picture,
+    make_researcher,
+    make_session,
+    make_study,
+    png_bytes,
+)
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+#: Faults that shut people out; axe calls the others moderate or minor.
+GRAVE = {"serious", "critical"}
+
+OpenContext = Callable[..., BrowserContext]
+
+
+def address(name: str, study: Study) -> str:
+    return reverse(f"admin:studies_study_{name}", args=[study.pk])
+
+
+def sign_in(context: BrowserContext, researcher: Researcher, live_server: Any) -> None:
+    """Give a browser the cookie of a session that the test opens."""
+    client = Client()
+    client.force_login(researcher)
+    cookie = client.cookies["sessionid"].value
+    context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+
+
+@pytest.fixture
+def researcher() -> Researcher:
+    return make_researcher()
+
+
+@pytest.fixture
+def signed_in(page: Page, researcher: Researcher, live_server: Any) -> Page:
+    sign_in(page.context, researcher, live_server)
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1024, 390])
+def test_pages_have_no_grave_fault_and_fit_the_screen(
+    open_context: OpenContext, researcher: Researcher, live_server: Any, width: int, scheme: str
+) -> None:
+    draft = make_study(owner=researcher, state=StudyState.DRAFT)
+    ready = make_study(owner=researcher, state=StudyState.READY)
+    opened = make_study(owner=researcher)
+    make_session(opened)
+    make_session(opened, origin=Origin.SIMULATED)
+    make_session(opened, origin=Origin.PREVIEW)
+    empty = make_photo_set(owner=researcher, photos=0)
+    photo = draft.photo_set.photos.first()
+    assert photo is not None
+    addresses = [
+        reverse("admin:index"),
+        reverse("admin:studies_study_changelist"),
+        reverse("admin:studies_study_add"),
+        *(address("change", study) for study in (draft, ready, opened)),
+        address("conditions", draft),
+        address("conditions", opened),
+        address("protocol", draft),
+        address("protocol", opened),
+        address("open", ready),
+        address("close", opened),
+        address("history", opened),
+        address("results", draft),
+        address("results", opened),
+        address("results", opened) + "?origin=simulated",
+        reverse("admin:studies_photoset_changelist"),
+        reverse("admin:studies_photoset_add"),
+        reverse("admin:studies_photoset_change", args=[empty.pk]),
+        reverse("admin:studies_photoset_change", args=[opened.photo_set_id]),
+        reverse("admin:studies_photo_changelist"),
+        reverse("admin:studies_photo_change", args=[photo.pk]),
+        reverse("admin:studies_ratingsession_changelist"),
+    ]
+    context = open_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    sign_in(context, researcher, live_server)
+    page, axe = context.new_page(), Axe()
+    faults = []
+    for place in addresses:
+        page.goto(place)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        found = axe.run(page).response["violations"]
+        faults += [
+            (place, fault["id"], node["html"][:200])
+            for fault in found
+            if fault["impact"] in GRAVE
+            for node in fault["nodes"]
+        ]
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            faults.append((place, "wider than the screen", ""))
+    assert faults == []
+
+
+def test_study_is_made_by_clicking_from_photos_to_open(
+    signed_in: Page, researcher: Researcher, tmp_path: Path, open_context: OpenContext
+) -> None:
+    page = signed_in
+    bank = make_photo_set(owner=researcher, name="Bank", photos=3)
+    page.goto(reverse("admin:studies_photoset_add"))
+    page.get_by_label("Name").fill("Rooms")
+    page.get_by_role("button", name="Make the set").click()
+
+    files = []
+    for i in range(8):
+        path = tmp_path / f"{i}.png"
+        path.write_bytes(png_bytes(make_picture(size=64, seed=500 + i)))
+        files.append(path)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    page.get_by_label("Photos, or one zip of photos").set_input_files([*files, tmp_path / "broken.png"])
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", name="What became of the upload")).to_be_visible()
+    expect(page.get_by_text('"broken.png" is not a JPEG')).to_be_visible()
+    page.get_by_role("link", name="New study with these photos").click()
+
+    page.get_by_label("Title").press_sequentially("Zimmer für Gäste, echt?")
+    expect(page.get_by_label("Slug")).to_have_value("zimmer-fur-gaste-echt")
+    page.get_by_label("Bank for nearest neighbour").select_option(label=str(bank))
+    page.get_by_role("button", name="Make the study").click()
+
+    page.get_by_role("link", name="Edit protocol").click()
+    for label, count in (("Practice pairs", 2), ("Test pairs", 4), ("Golden pairs", 1)):
+        page.get_by_label(label).fill(str(count))
+    page.get_by_role("button", name="Save the protocol").click()
+
+    page.get_by_role("link", name="Edit conditions").click()
+    conditions = page.locator("[data-condition]:visible")
+    expect(conditions).to_have_count(6)
+    for _ in range(4):  # regression and pixel recursive need checkpoints
+        conditions.last.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Add a condition").click()
+    added = conditions.last
+    expect(added.get_by_label("Bank of training photos")).to_be_hidden()
+    added.get_by_label("Method").select_option(label="Pixel recursive")
+    expect(added.get_by_label("tau")).to_be_visible()
+    added.get_by_label("Method").select_option(label="Nearest neighbour")
+    expect(added.get_by_label("tau")).to_be_hidden()
+    added.get_by_label("Bank of training photos").select_option(label=str(bank))
+    added.get_by_label("Label in tables").fill("Neighbour, again")
+    added.get_by_role("button", name="Move up").click()
+    page.get_by_role("button", name="Save conditions").click()
+    labels = page.locator(".rp-conditions tbody th")
+    expect(labels).to_have_text(["Bicubic", "Neighbour, again", "Nearest neighbour"])
+
+    page.get_by_role("button", name="Prepare samples").click()
+    expect(page.locator(".rp-badge")).to_have_text("ready")
+    page.get_by_role("link", name="Open the study").click()
+    page.get_by_role("button", name="Open the study").click()
+    expect(page.locator(".rp-badge")).to_have_text("open")
+
+    link = page.get_by_label("Link for raters").input_value()
+    rater = open_context().new_page()
+    rater.goto(link)
+    expect(rater.get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_link_is_copied(signed_in: Page, researcher: Researcher, live_server: Any) -> None:
+    study = make_study(owner=researcher)
+    signed_in.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=live_server.url)
+    signed_in.goto(address("change", study))
+    signed_in.get_by_role("button", name="Copy the link for raters").click()
+    expect(signed_in.get_by_role("button", name="Copied")).to_be_visible()
+    assert signed_in.evaluate("navigator.clipboard.readText()") == f"{live_server.url}/s/{study.code}/"
+
+
+def test_page_follows_the_preparation_by_itself(signed_in: Page, researcher: Researcher) -> None:
+    conditions = (ConditionSpec("bicubic"), ConditionSpec("bicubic", role="test", label="Smooth"))
+    study = make_study(owner=researcher, state=StudyState.PREPARING, conditions=conditions)
+    signed_in.goto(address("change", study))
+    expect(signed_in.get_by_text("none yet").first).to_be_visible()
+    tasks.samples_plan(study.pk)
+    expect(signed_in.locator(".rp-badge")).to_have_text("ready")
+    expect(signed_in.get_by_text("9 of 9").first).to_be_visible()
+
+
+def test_page_counts_votes_by_itself(signed_in: Page, researcher: Researcher) -> None:
+    study = make_study(owner=researcher)
+    make_session(study)
+    make_session(study, answers=[])
+    signed_in.goto(address("change", study))
+    signed_in.evaluate("document.querySelector('[data-live]').dataset.mark = 'the same page'")
+    place = f"[data-text=complete-person-{study.sessions.latest('pk').condition_id}]"
+    expect(signed_in.locator(place)).to_have_text("0 of 40")
+    session = study.sessions.latest("pk")
+    for _ in range(study.practice_count + study.main_count):
+        answer_current(session)
+    expect(signed_in.locator(place)).to_have_text("1 of 40", timeout=15_000)
+    expect(signed_in.locator("[data-mark]")).to_have_count(1)

@@ -1,0 +1,239 @@
+"""Nothing is lost and nothing counts twice: hasty fingers, dropped networks, reloads, two tabs, closed studies."""
+
+from collections.abc import Callable
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
+
+from studies.models import RatingSession, Response
+from studies.services.sessions import session_start
+from studies.services.studies import study_close
+from tests.browser import rater
+from tests.factories import make_open_study, make_session
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+FAST = {"lead_in_ms": 100, "exposure_ms": 50, "gap_ms": 0}
+
+
+@pytest.fixture
+def session(live_server: object) -> RatingSession:
+    study = make_open_study(practice_count=0, test_count=4, golden_count=1, **FAST)
+    return session_start(study=study)
+
+
+def start(page: Page, session: RatingSession) -> None:
+    rater.open_session(page, session)
+    page.get_by_role("button").press("Enter")
+
+
+def test_only_the_first_of_many_presses_counts(page: Page, session: RatingSession) -> None:
+    start(page, session)
+    rater.wait_for_choice(page)
+    page.evaluate(
+        """() => {
+            for (const key of ["ArrowRight", "ArrowLeft", "1", "2"]) {
+                document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+            }
+            document.getElementById("choose-first").click();
+            document.getElementById("choose-first").click();
+        }"""
+    )
+    expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    rater.wait_for_choice(page)
+    assert [answer.chosen_side for answer in rater.answers_of(session)] == ["second"]
+
+
+def test_keys_before_the_choice_and_held_keys_count_for_nothing(page: Page, session: RatingSession) -> None:
+    type(session.study).objects.filter(pk=session.study.pk).update(lead_in_ms=600)
+    start(page, session)
+    page.locator("#fixation.is-shown").wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.down("ArrowRight")
+    rater.wait_for_choice(page)
+    page.keyboard.down("ArrowRight")  # still held: the browser repeats it
+    page.keyboard.up("ArrowRight")
+    page.keyboard.press("Control+ArrowRight")
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(200)
+    assert rater.progress(page) == "1 of 5"
+    assert not Response.objects.exists()
+
+
+def test_buttons_work_with_enter_and_keep_the_focus(page: Page, session: RatingSession) -> None:
+    start(page, session)
+    rater.wait_for_choice(page)
+    page.locator("#choose-second").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    expect(page.locator("#choose-second")).to_be_focused()
+    rater.wait_for_choice(page)
+    page.keyboard.press("Enter")
+    expect(page.locator("#progress-words")).to_have_text("3 of 5")
+    assert [answer.chosen_side for answer in rater.answers_of(session)] == ["second", "second"]
+
+
+def test_answer_is_sent_again_when_the_network_is_back(
+    page: Page, session: RatingSession, page_errors: list[str]
+) -> None:
+    start(page, session)
+    rater.wait_for_choice(page)
+    page.context.set_offline(True)
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_text("Your answer is kept here and will be sent again.")).to_be_visible()
+    assert not Response.objects.exists()
+    page.context.set_offline(False)
+    expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    expect(page.locator("#notice")).to_be_hidden()
+    assert [answer.chosen_side for answer in rater.answers_of(session)] == ["first"]
+    assert all("ERR_INTERNET_DISCONNECTED" in error for error in page_errors)
+    page_errors.clear()
+
+
+def test_answer_whose_acknowledgement_was_lost_counts_once(
+    page: Page, session: RatingSession, page_errors: list[str]
+) -> None:
+    lost: list[APIResponse] = []
+
+    def lose_the_first(route: Route) -> None:
+        if lost:
+            route.continue_()
+        else:
+            lost.append(route.fetch())  # The server has it; the browser never hears.
+            route.abort()
+
+    page.route("**/answer", lose_the_first)
+    start(page, session)
+    rater.wait_for_choice(page)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    assert len(lost) == 1
+    assert [answer.chosen_side for answer in rater.answers_of(session)] == ["second"]
+    page_errors.clear()
+
+
+def test_unsent_answer_survives_a_reload(page: Page, session: RatingSession, page_errors: list[str]) -> None:
+    page.route("**/answer", lambda route: route.abort())
+    start(page, session)
+    rater.wait_for_choice(page)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("Your answer is kept here")).to_be_visible()
+    page.unroute("**/answer")
+    page.reload()
+    expect(page.get_by_text("You are at pair 2 of 5.")).to_be_visible()
+    answer = rater.answers_of(session)[0]
+    assert answer.chosen_side == "second"
+    assert answer.exposure_first_ms is not None
+    page_errors.clear()
+
+
+def test_trouble_of_the_server_is_waited_out(page: Page, session: RatingSession, page_errors: list[str]) -> None:
+    answers = iter([503, 500])
+
+    def fail_twice(route: Route) -> None:
+        status = next(answers, None)
+        if status is None:
+            route.continue_()
+        else:
+            route.fulfill(status=status, body="<html>no JSON</html>")
+
+    page.route("**/answer", fail_twice)
+    start(page, session)
+    rater.wait_for_choice(page)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    page_errors.clear()
+
+
+def test_slow_pictures_are_waited_for(page: Page, session: RatingSession, page_errors: list[str]) -> None:
+    gate = {"is_open": False}
+    page.route("**/t/*", lambda route: route.continue_() if gate["is_open"] else route.abort())
+    start(page, session)
+    expect(page.get_by_text("The pictures are slow to arrive.")).to_be_visible()
+    gate["is_open"] = True
+    rater.wait_for_choice(page)
+    expect(page.locator("#notice")).to_be_hidden()
+    page_errors.clear()
+
+
+def test_second_tab_goes_on_where_the_first_one_is(
+    page: Page, session: RatingSession, open_context: Callable[..., BrowserContext]
+) -> None:
+    other = page.context.new_page()
+    for tab in (page, other):
+        start(tab, session)
+        tab.bring_to_front()
+        rater.wait_for_choice(tab)
+    page.bring_to_front()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    other.bring_to_front()
+    other.keyboard.press("ArrowRight")  # for pair 1, which has its answer
+    expect(other.locator("#progress-words")).to_have_text("2 of 5")
+    rater.wait_for_choice(other)
+    other.keyboard.press("ArrowRight")
+    expect(other.locator("#progress-words")).to_have_text("3 of 5")
+    assert [answer.chosen_side for answer in rater.answers_of(session)] == ["first", "second"]
+
+
+def test_study_that_closes_under_way_says_so(page: Page, session: RatingSession, page_errors: list[str]) -> None:
+    start(page, session)
+    rater.wait_for_choice(page)
+    study_close(study=session.study)
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_text("It was closed before you had finished.")).to_be_visible()
+    page_errors.clear()
+
+
+def test_pictures_that_are_refused_lead_to_a_calm_page(
+    page: Page, session: RatingSession, page_errors: list[str]
+) -> None:
+    page.route("**/t/*", lambda route: route.fulfill(status=404, json={"error": "This pair cannot be shown now."}))
+    start(page, session)
+    expect(page.get_by_role("heading", name="Something is out of step")).to_be_visible()
+    page.unroute("**/t/*")
+    page.get_by_role("button", name="Load the page again").click()
+    expect(page.get_by_role("heading", name="How it works")).to_be_visible()
+    page_errors.clear()
+
+
+def test_landing_offers_to_go_on(page: Page, live_server: object) -> None:
+    study = make_open_study(practice_count=2, test_count=1, golden_count=0, **FAST)
+    rater.land(page, study)
+    expect(page.get_by_role("link", name="Go on where you were")).to_be_hidden()
+    rater.consent(page)
+    rater.land(page, study)
+    page.get_by_role("link", name="Go on where you were").click()
+    session = RatingSession.objects.get()
+    assert page.url.endswith(reverse("studies:rate", args=[session.code]))
+
+
+def test_landing_brings_back_the_completion_code(page: Page, live_server: object) -> None:
+    study = make_open_study(practice_count=0, test_count=1, golden_count=0, **FAST)
+    session = make_session(study)
+    rater.open_session(page, session)
+    expect(page.locator("#code")).to_have_text(session.completion_code)
+    rater.land(page, study)
+    page.get_by_role("link", name="Show my completion code").click()
+    expect(page.locator("#code")).to_have_text(session.completion_code)
+
+
+def test_page_works_where_nothing_may_be_stored(page: Page, session: RatingSession) -> None:
+    page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden'); } });")
+    start(page, session)
+    rater.wait_for_choice(page)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    assert len(rater.answers_of(session)) == 1
+
+
+def test_without_scripts_the_page_says_what_it_needs(
+    open_context: Callable[..., BrowserContext], session: RatingSession
+) -> None:
+    page = open_context(java_script_enabled=False).new_page()
+    rater.land(page, session.study)
+    expect(page.locator("noscript p")).to_be_visible()
+    rater.open_session(page, session)
+    expect(page.locator("noscript h1")).to_be_visible()
+    expect(page.locator("[data-panel=loading]")).to_be_hidden()

@@ -1,0 +1,127 @@
+"""Commands do the work of the services, and say in one sentence what is wrong."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from studies.management.commands import demo
+from studies.models import PhotoSet, StudyState
+from tests.factories import make_open_study, make_picture, make_researcher, make_session, make_study, png_bytes
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str, **options: Any) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out, stderr=out, **options)
+    return out.getvalue()
+
+
+def test_results_prints_json_with_null_where_nothing_was_measured() -> None:
+    study = make_open_study(preset="founding_mixed")
+    make_session(study)
+    printed = json.loads(run("results", study.slug, "--format", "json"))
+    assert (printed["study"], printed["design_sha256"]) == (study.slug, study.design_sha256)
+    rows = {row["condition"]: row for row in printed["rows"]}
+    assert rows["bicubic"]["fool_rate"] is None
+    assert rows["smooth"]["fool_rate"] == 0
+    assert rows["smooth"]["ci_low"] is None  # one rater gives no interval
+    assert {"psnr", "ssim", "ms_ssim", "consistency", "ci_high", "n_responses", "n_raters"} <= set(rows["smooth"])
+
+
+@pytest.mark.parametrize("form", ["text", "csv", "latex", "markdown"])
+def test_results_prints_every_form(form: str) -> None:
+    study = make_open_study()
+    make_session(study)
+    assert "Smooth" in run("results", study.slug, "--format", form)
+
+
+def test_an_unknown_study_is_said_with_those_there_are() -> None:
+    study = make_study(state=StudyState.DRAFT)
+    with pytest.raises(CommandError, match=f"no study 'nowhere'; there is: {study.slug}"):
+        run("results", "nowhere")
+
+
+def test_export_study_writes_everything(tmp_path: Path) -> None:
+    study = make_open_study()
+    make_session(study)
+    run("export_study", study.slug, str(tmp_path / "out"))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        *("design.json", "responses.csv", "fool-rates.svg", "samples.png"),
+        *("results.txt", "results.csv", "results.json", "results.tex", "results.md"),
+    }
+    assert (tmp_path / "out/design.json").read_text() == study.design
+
+
+def test_import_photos_takes_folders_and_zips_and_can_be_run_again(tmp_path: Path) -> None:
+    owner = make_researcher()
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(png_bytes(make_picture(seed=1)))
+    (folder / "broken.jpg").write_bytes(b"nothing")
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.writestr("b.png", png_bytes(make_picture(seed=2)))
+    arguments = ("import_photos", str(folder), str(tmp_path / "more.zip"), "--set", "Mine", "--owner", owner.username)
+    said = run(*arguments)
+    assert "2 pictures added to “Mine”, 0 files were there already, 1 refused." in said
+    assert '"broken.jpg"' in said
+    assert "0 pictures added to “Mine”, 2 files were there already, 1 refused." in run(*arguments)
+    assert PhotoSet.objects.get().photos.count() == 2
+    with pytest.raises(CommandError, match="no researcher 'nobody'"):
+        run("import_photos", str(folder), "--set", "Mine", "--owner", "nobody")
+    with pytest.raises(CommandError, match="gone does not exist"):
+        run("import_photos", "gone", "--set", "Mine", "--owner", owner.username)
+
+
+def test_sample_photos_makes_a_draft_ready() -> None:
+    study = make_study(state=StudyState.DRAFT)
+    assert "is ready." in run("sample_photos", study.slug)
+    assert "is ready." in run("sample_photos", study.slug)
+
+
+def test_simulated_rates_are_checked() -> None:
+    study = make_open_study()
+    with pytest.raises(CommandError, match="no tested condition 'x'; there is: nearest-neighbour, smooth"):
+        run("simulate_raters", study.slug, rate=["x=0.1"])
+    with pytest.raises(CommandError, match="must be a number, not 'often'"):
+        run("simulate_raters", study.slug, rate=["smooth=often"])
+    with pytest.raises(CommandError, match="must lie between 0 and 1, not 2"):
+        run("simulate_raters", study.slug, rate=["smooth=2"])
+
+
+def test_a_taken_port_is_said_with_another_one(live_server: Any) -> None:
+    port = int(live_server.url.rpartition(":")[2])
+    with pytest.raises(CommandError, match=f"Port {port} is taken .* make demo PORT={port + 1}"):
+        run("demo", port=port)
+
+
+def test_the_demo_splits_scenes_to_one_side_each() -> None:
+    names = list(demo._interior_photos())
+    assert len(names) == 37
+    judged, bank = demo._split(names)
+    assert sorted([*judged, *bank]) == sorted(names)
+    for group in demo.SAME_SCENE:
+        sides = {name in judged for name in names for part in group if name.endswith(f"{part}.jpg")}
+        assert len(sides) == 1
+        assert sum(name.endswith(f"{part}.jpg") for name in names for part in group) == len(group)
+
+
+@pytest.mark.slow
+def test_the_demo_is_ready_to_vote_and_runs_twice() -> None:
+    said = run("demo", "--prepare-only")
+    assert "Making the samples" in said
+    printed = json.loads(run("results", "demo", "--format", "json"))
+    rows = {row["condition"]: row for row in printed["rows"]}
+    assert list(rows) == [
+        *("bicubic", "nearest-neighbour", "regression"),
+        *("pixel-recursive-tau-1-0", "pixel-recursive-tau-1-1", "pixel-recursive-tau-1-2"),
+    ]
+    assert rows["regression"]["psnr"] > rows["bicubic"]["psnr"] > rows["pixel-recursive-tau-1-0"]["psnr"]
+    assert rows["nearest-neighbour"]["consistency"] == max(row["consistency"] for row in rows.values())
+    assert run("demo", "--prepare-only") == ""

@@ -1,0 +1,50 @@
+"""Simulated raters vote through the real doors, and the table finds the rates they were made with."""
+
+import io
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from studies.models import Origin, Rater, Response
+from studies.selectors.results import result_table
+from tests.factories import make_open_study
+
+RATES = {"nearest-neighbour": 0.4, "smooth": 0.1}
+
+
+def simulate(study: Any, url: str, **options: Any) -> str:
+    out = io.StringIO()
+    rates = [f"{slug}={rate}" for slug, rate in RATES.items()]
+    call_command("simulate_raters", study.slug, url=url, rate=rates, stdout=out, **options)
+    return out.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_forty_raters_through_http_give_intervals_that_cover_their_rates(live_server: Any) -> None:
+    """The level is 99.9 %, so that the test fails by chance once in five hundred times, not once in ten."""
+    study = make_open_study(
+        preset="founding_mixed", practice_count=2, test_count=40, golden_count=5, golden_misses_allowed=4
+    )
+    said = simulate(study, live_server.url, raters=40)
+    assert "40 simulated raters voted" in said
+    assert set(Rater.objects.values_list("origin", flat=True)) == {Origin.SIMULATED}
+    assert Response.objects.count() == 40 * 47
+    rows = {row.condition: row for row in result_table(study, alpha=0.001).rows if row.role == "test"}
+    assert set(rows) == set(RATES)
+    for slug, rate in RATES.items():
+        row = rows[slug]
+        assert row.n_raters == 40
+        assert row.n_responses == 800
+        assert row.ci_low is not None
+        assert row.ci_high is not None
+        assert row.ci_low < rate < row.ci_high
+        assert row.ci_high - row.ci_low < 0.35
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_site_that_is_not_there_is_said() -> None:
+    study = make_open_study()
+    with pytest.raises(CommandError, match="cannot be reached .* start it, or give its --url"):
+        simulate(study, "http://127.0.0.1:9", raters=1)

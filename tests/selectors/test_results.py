@@ -1,0 +1,117 @@
+"""What the site's table says, the export alone says too; people and simulated raters never meet."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+
+from studies.models import Origin, Study, Trial
+from studies.reports import FORMATS
+from studies.selectors import exports, figures
+from studies.selectors.progress import progress_get
+from studies.selectors.results import origins_present, result_table
+from studies.statistics.__main__ import main
+from tests.factories import make_open_study, make_session
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def study() -> Study:
+    """Return a study in which 12 people were fooled by every third pair, one missed a golden pair, one left."""
+    study = make_open_study(preset="founding_mixed", spare_photos=8)
+    for rater in range(12):
+        make_session(study, answers=[True, True, *((rater + place) % 3 != 0 for place in range(5))])
+    make_session(study, answers=[True, True, False])
+    return study
+
+
+def test_votes_are_counted_as_they_were_given(study: Study) -> None:
+    table = result_table(study)
+    golden_missed = study.sessions.filter(state="excluded").count()
+    assert table.flow.started == 13
+    assert table.flow.completed == 12
+    assert sum(count for _, count in table.flow.excluded) == golden_missed
+    for row in table.rows:
+        if row.role != "test":
+            assert row.fool_rate is None
+            continue
+        counted = Trial.objects.filter(
+            session__in=study.sessions.filter(state="complete"),
+            kind="test",
+            pair__sample__condition__slug=row.condition,
+        )
+        assert row.n_responses == counted.count()
+        assert row.n_fooled == counted.exclude(response__chosen_side=F("photo_side")).count()
+        assert row.psnr is not None
+        assert row.consistency is not None
+
+
+def test_the_export_alone_gives_the_same_table(
+    study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "responses.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(exports.responses_rows(study, origin=Origin.PERSON))
+    for name, render in FORMATS.items():
+        assert main([str(path), "--format", name]) == 0
+        assert capsys.readouterr().out.rstrip("\n") == render(result_table(study)).rstrip("\n")
+
+
+def test_the_export_holds_every_response_and_no_code(study: Study) -> None:
+    header, *rows = exports.responses_rows(study, origin=Origin.PERSON)
+    responses = [row for row in rows if row[header.index("kind")] != "none"]
+    assert len(responses) == 12 * 7 + 3
+    secrets = {
+        study.code,
+        *study.sessions.values_list("code", flat=True),
+        *study.sessions.values_list("rater__code", flat=True),
+    }
+    assert not secrets & {cell for row in rows for cell in row}
+
+
+def test_simulated_raters_have_a_table_of_their_own(study: Study) -> None:
+    before = result_table(study)
+    for _ in range(3):
+        make_session(study, origin=Origin.SIMULATED)
+        make_session(study, origin=Origin.PREVIEW)
+    assert result_table(study).rows == before.rows
+    simulated = result_table(study, origin=Origin.SIMULATED)
+    assert simulated.flow.completed == 3
+    assert all("SIMULATED" in render(simulated).upper() for render in FORMATS.values())
+    assert origins_present(study) == [Origin.PERSON, Origin.SIMULATED]
+
+
+def test_with_simulated_raters_alone_their_table_is_shown_as_theirs() -> None:
+    study = make_open_study()
+    assert result_table(study).origin == "person"
+    make_session(study, origin=Origin.SIMULATED)
+    make_session(study, answers=[True])  # a person who has not finished hides nothing
+    assert result_table(study).origin == "simulated"
+
+
+def test_progress_counts_by_origin_state_and_condition(study: Study) -> None:
+    progress = progress_get(study)
+    assert progress.samples_ready == progress.samples_total == 3 * study.study_photos.count()
+    assert sum(count.count for count in progress.sessions) == 13
+    assert dict(progress.responses) == {"person": 12 * 7 + 3}
+
+
+def test_the_export_asks_the_database_as_often_for_many_rows_as_for_few(study: Study) -> None:
+    with CaptureQueriesContext(connection) as few:
+        list(exports.responses_rows(study, origin=Origin.PERSON))
+    for _ in range(4):
+        make_session(study)
+    with CaptureQueriesContext(connection) as many:
+        list(exports.responses_rows(study, origin=Origin.PERSON))
+    assert len(few) == len(many) <= 5
+
+
+def test_figures_are_pictures(study: Study) -> None:
+    grid = figures.sample_grid(study, count=3)
+    assert grid is not None
+    assert grid.startswith(b"\x89PNG")
+    assert b"<svg" in figures.fool_rates(study)

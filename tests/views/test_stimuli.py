@@ -1,0 +1,58 @@
+"""The pictures of a trial."""
+
+import numpy as np
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from studies.models import RatingSession, Side, Trial
+from studies.selectors.pictures import picture_read
+from studies.services.sessions import session_start
+from tests.factories import answer_current, make_open_study
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def session() -> RatingSession:
+    return session_start(study=make_open_study(practice_count=2, test_count=4, golden_count=1))
+
+
+def address(session: RatingSession, trial: Trial) -> str:
+    return reverse("studies:stimulus", args=[session.code, trial.code])
+
+
+def test_bytes_are_the_first_then_the_second_picture(client: Client, session: RatingSession) -> None:
+    sides = set()
+    for trial in session.trials.select_related("photo", "pair__sample"):
+        sides.add(trial.photo_side)
+        body = client.get(address(session, trial)).content
+        first, second = np.frombuffer(body, np.uint8).reshape(2, 32, 32, 3)
+        photo, sample = picture_read(trial.photo.high_res), picture_read(trial.pair.sample.picture)
+        expected = (photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)
+        np.testing.assert_array_equal(first, expected[0])
+        np.testing.assert_array_equal(second, expected[1])
+        answer_current(session)
+    assert sides == {Side.FIRST, Side.SECOND}
+
+
+def test_only_a_small_window_can_be_fetched(client: Client, session: RatingSession) -> None:
+    trials = list(session.trials.order_by("position"))
+    seen = [client.get(address(session, trial)).status_code for trial in trials]
+    assert seen == [200, 200, 200, 404, 404, 404, 404]
+    for _ in range(3):
+        answer_current(session)
+    seen = [client.get(address(session, trial)).status_code for trial in trials]
+    assert seen == [404, 404, 200, 200, 200, 200, 404]
+
+
+def test_refusal_is_a_sentence(client: Client, session: RatingSession) -> None:
+    response = client.get(reverse("studies:stimulus", args=[session.code, "unknown"]))
+    assert response.status_code == 404
+    assert "reload" in response.json()["error"]
+
+
+def test_pair_is_shown_to_its_own_session_only(client: Client, session: RatingSession) -> None:
+    other = session_start(study=session.study)
+    trial = other.trials.get(position=0)
+    assert client.get(reverse("studies:stimulus", args=[session.code, trial.code])).status_code == 404
