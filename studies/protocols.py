@@ -51,7 +51,7 @@ class Preset:
 ANSWER_MS = 1_500
 """What an answer takes beyond the showing, for the estimate of a session's length."""
 
-_FOUNDING: Mapping[str, str | int] = {
+_FOUNDING: dict[str, str | int] = {
     "question": "Which image, would you guess, is from a camera?",
     "assignment": "one_condition",
     "practice_count": 10,

@@ -46,5 +46,5 @@ def test_forty_raters_through_http_give_intervals_that_cover_their_rates(live_se
 @pytest.mark.django_db(transaction=True)
 def test_a_site_that_is_not_there_is_said() -> None:
     study = make_open_study()
-    with pytest.raises(CommandError, match="cannot be reached .* start it, or give its --url"):
+    with pytest.raises(CommandError, match=r"cannot be reached .* start it, or give its --url"):
         simulate(study, "http://127.0.0.1:9", raters=1)

@@ -1,4 +1,4 @@
-"""Plans keep the protocol's promises, whatever the counts: no photo twice, sides and conditions balanced, goldens spread."""
+"""Plans keep the protocol's promises whatever the counts: no photo twice, all balanced, goldens spread."""
 
 from collections import Counter
 from itertools import pairwise
@@ -23,7 +23,7 @@ def options_make(*, photos: int, practice: int, conditions: int, seen: int = 0, 
         pictures: Number of different samples of each condition; as many as photos if 0.
     """
     rng = np.random.default_rng(0)
-    options = []
+    options: list[PairOption] = []
     for photo in range(photos + practice):
         kinds = [(c, "test" if photo < photos else "practice") for c in range(conditions)]
         if photo < photos:
@@ -138,5 +138,5 @@ def test_the_same_seed_gives_the_same_plan_and_another_one_another() -> None:
 
 def test_too_few_photos_are_said_with_both_numbers() -> None:
     options = options_make(photos=9, practice=0, conditions=2)
-    with pytest.raises(PlanImpossible, match="needs 10 test pairs .* only 9 .* among 9 photos; add photos"):
+    with pytest.raises(PlanImpossible, match=r"needs 10 test pairs .* only 9 .* among 9 photos; add photos"):
         plan_session(options, practice_count=0, test_count=10, golden_count=0, rng=np.random.default_rng(0))
