@@ -16,6 +16,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     # Browsers ask for it on every page that names no icon, as the admin's do.
     path("favicon.ico", cache_control(max_age=86_400)(RedirectView.as_view(url=icon))),
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
     path("", include("studies.urls")),
 ]

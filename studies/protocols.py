@@ -39,9 +39,12 @@ class Preset:
         """Return the consent and instruction texts with the protocol's own numbers."""
         main = int(self.settings["test_count"]) + int(self.settings["golden_count"])
         practice = int(self.settings["practice_count"])
-        shown_ms = sum(int(self.settings[name]) for name in ("lead_in_ms", "gap_ms"))
-        shown_ms += 2 * int(self.settings["exposure_ms"])
-        minutes = max(1, round((main + practice) * (shown_ms + ANSWER_MS) / 60_000))
+        minutes = session_minutes(
+            pairs=practice + main,
+            lead_in_ms=int(self.settings["lead_in_ms"]),
+            exposure_ms=int(self.settings["exposure_ms"]),
+            gap_ms=int(self.settings["gap_ms"]),
+        )
         return {
             "consent_text": CONSENT.format(minutes=minutes),
             "instructions_text": INSTRUCTIONS.format(practice=practice, main=main),
@@ -50,6 +53,12 @@ class Preset:
 
 ANSWER_MS = 1_500
 """What an answer takes beyond the showing, for the estimate of a session's length."""
+
+
+def session_minutes(*, pairs: int, lead_in_ms: int, exposure_ms: int, gap_ms: int) -> int:
+    """Return how long a session of so many pairs takes, in whole minutes: the showings, and what answers usually take."""
+    return max(1, round(pairs * (lead_in_ms + 2 * exposure_ms + gap_ms + ANSWER_MS) / 60_000))
+
 
 _FOUNDING: dict[str, str | int] = {
     "question": "Which image, would you guess, is from a camera?",

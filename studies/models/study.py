@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from studies.models.choices import token_make
 from studies.models.photo import Photo, PhotoSet
+from studies.protocols import session_minutes
 
 
 class StudyState(models.TextChoices):
@@ -134,6 +135,16 @@ class Study(models.Model):
     def is_frozen(self) -> bool:
         """Return whether the design can no longer change."""
         return self.state in (StudyState.OPEN, StudyState.PAUSED, StudyState.CLOSED)
+
+    @property
+    def minutes(self) -> int:
+        """Return how long a session takes, in whole minutes."""
+        return session_minutes(
+            pairs=self.practice_count + self.main_count,
+            lead_in_ms=self.lead_in_ms,
+            exposure_ms=self.exposure_ms,
+            gap_ms=self.gap_ms,
+        )
 
     @property
     def main_count(self) -> int:

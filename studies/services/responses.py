@@ -83,6 +83,7 @@ def response_record(
     feedback = None
     if trial.kind == Kind.PRACTICE:
         feedback = Feedback(kept.chosen_side == trial.photo_side, Side(trial.photo_side))
+    session.refresh_from_db(fields=["state", "completion_code"])  # another copy of the last answer may have ended it
     return Recorded(feedback, passage_get(session))
 
 

@@ -40,6 +40,12 @@ _STATES_FOR = {
 }
 
 
+_NOT_OPEN = {
+    StudyState.PAUSED: "It is paused and takes no new participants for now. Come back later with the same link.",
+    StudyState.CLOSED: "It is closed and takes no more answers. Thank you for your interest.",
+}
+
+
 def origin_sign(*, study: Study, origin: Origin) -> str:
     """Return a token that marks whoever brings it to this study as a preview or a simulated rater."""
     return signing.dumps([study.code, origin.value], salt="studies.origin")
@@ -60,6 +66,12 @@ def origin_verify(*, study: Study, token: str) -> Origin:
     return Origin(origin)
 
 
+def session_check(*, study: Study, origin: Origin) -> None:
+    """Raise `StudyNotOpen`, with what to do now, if the study takes no new rater of this origin in its state."""
+    if study.state not in _STATES_FOR[origin]:
+        raise StudyNotOpen(_NOT_OPEN.get(StudyState(study.state), "It has not opened yet. Come back later."))
+
+
 def session_start(*, study: Study, origin: Origin = Origin.PERSON) -> RatingSession:
     """Plan a session for a new rater who has consented, and keep it.
 
@@ -68,8 +80,7 @@ def session_start(*, study: Study, origin: Origin = Origin.PERSON) -> RatingSess
         StudyFull: If every place is taken by a finished or running session.
         PlanImpossible: If the study has too few photos.
     """
-    if study.state not in _STATES_FOR[origin]:
-        raise StudyNotOpen("This study takes no new participants at the moment.")
+    session_check(study=study, origin=origin)
     seed = secrets.randbits(62)
     rng = np.random.default_rng(seed)
     with transaction.atomic():

@@ -7,17 +7,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from studies.errors import StudyNotOpen, StudyUnknown
+from studies.errors import StudyUnknown
 from studies.forms import ConsentForm
-from studies.models import Origin, Study, StudyState
-from studies.protocols import ANSWER_MS
-from studies.services.sessions import origin_verify, session_start
+from studies.models import Origin, Study
+from studies.services.sessions import origin_verify, session_check, session_start
 from studies.views.errors import errors_as_pages
-
-CLOSED_DOORS = {
-    StudyState.PAUSED: "It is paused and takes no new participants for now. Come back later with the same link.",
-    StudyState.CLOSED: "It is closed and takes no more answers. Thank you for your interest.",
-}
 
 
 @csrf_exempt  # Raters have no cookie, so nobody else's page can act for them: a forged form only starts a new session.
@@ -32,10 +26,9 @@ def entry(request: HttpRequest, study_code: str) -> HttpResponse:
     form = ConsentForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         session = session_start(study=study, origin=origin)
-        return see_other(reverse("studies:rate", args=[session.code]))
-    if origin == Origin.PERSON and study.state != StudyState.OPEN:
-        raise StudyNotOpen(CLOSED_DOORS.get(StudyState(study.state), "It has not opened yet. Come back later."))
-    context = {"study": study, "form": form, "origin": origin, "minutes": minutes_estimate(study)}
+        return HttpResponseRedirect(reverse("studies:rate", args=[session.code]), status=303)
+    session_check(study=study, origin=origin)
+    context = {"study": study, "form": form, "origin": origin}
     return render(request, "studies/landing.html", context, status=400 if form.is_bound else 200)
 
 
@@ -51,14 +44,3 @@ def study_get(*, code: str) -> Study:
         raise StudyUnknown(
             "The link may have been cut short. Open it once more, whole, or ask for it again where you found it."
         ) from error
-
-
-def minutes_estimate(study: Study) -> int:
-    """Return how long a session takes, in whole minutes: the showings, and what an answer usually takes."""
-    trial_ms = study.lead_in_ms + 2 * study.exposure_ms + study.gap_ms + ANSWER_MS
-    return max(1, round((study.practice_count + study.main_count) * trial_ms / 60_000))
-
-
-def see_other(address: str) -> HttpResponseRedirect:
-    """Redirect after a POST, with 303: the browser fetches the next page with GET, whatever its version."""
-    return HttpResponseRedirect(address, status=303)

@@ -39,7 +39,7 @@ def enlarged(picture: NDArray[np.uint8], scale: int, kernel: str) -> NDArray[np.
     if kernel == "nearest":
         return np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
     matrix = bicubic_matrix(len(picture), scale)
-    exact = np.einsum("yi,xj,ijc->yxc", matrix, matrix, picture.astype(np.float64))
+    exact = np.einsum("yi,xj,ijc->yxc", matrix, matrix, picture.astype(np.float64), optimize=True)
     rounded: NDArray[np.uint8] = np.clip(np.floor(exact + 0.5), 0, 255).astype(np.uint8)
     return rounded
 

@@ -198,6 +198,22 @@ def test_pictures_that_are_refused_lead_to_a_calm_page(
     page_errors.clear()
 
 
+def test_second_click_on_start_begins_no_second_session(page: Page, live_server: object) -> None:
+    study = make_open_study(**FAST)
+    held: list[Route] = []
+    rater.land(page, study)
+    page.get_by_role("checkbox").check()
+    page.route("**/s/*/", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright marks what it is given
+    page.get_by_role("button", name="Start").evaluate(
+        "(button) => { button.click(); setTimeout(() => button.click(), 200); }"
+    )
+    page.wait_for_timeout(600)
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.get_by_role("heading", name="How it works")).to_be_visible()
+    assert RatingSession.objects.count() == 1
+
+
 def test_landing_offers_to_go_on(page: Page, live_server: object) -> None:
     study = make_open_study(practice_count=2, test_count=1, golden_count=0, **FAST)
     rater.land(page, study)

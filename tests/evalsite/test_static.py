@@ -11,6 +11,8 @@ from django.core.management import call_command
 from django.templatetags.static import static
 from django.test import Client
 
+pytestmark = pytest.mark.django_db  # closing a response looks at the connection that an earlier test may have opened
+
 
 @pytest.fixture
 def static_root(settings: Any, tmp_path: Path) -> Path:

@@ -213,7 +213,7 @@ def test_going_back_to_draft_removes_previews_and_nothing_else() -> None:
 def test_a_preview_is_possible_before_opening_and_a_person_is_not() -> None:
     study = make_study(state=StudyState.READY)
     assert session_start(study=study, origin=Origin.PREVIEW).trials.count() == 7
-    with pytest.raises(Exception, match="takes no new participants"):
+    with pytest.raises(Exception, match="has not opened yet"):
         session_start(study=study)
 
 
