@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
+from django.utils.text import capfirst
 
 from studies.errors import ParameterInvalid
 from studies.methods import METHODS, Method, Parameter
@@ -259,16 +260,17 @@ def texts_of(settings: Mapping[str, Any], preset: str) -> dict[str, str]:
 
 def parameter_field(parameter: Parameter) -> forms.Field:
     """Return the form field of a method's parameter."""
+    label = capfirst(parameter.label)
     if parameter.kind == "choice":
         return forms.ChoiceField(
-            label=parameter.label,
+            label=label,
             choices=[(choice, choice) for choice in parameter.choices],
             initial=parameter.default,
             required=False,
             help_text=parameter.help,
         )
     return forms.FloatField(
-        label=parameter.label,
+        label=label,
         initial=parameter.default,
         required=False,
         help_text=f"{parameter.minimum:g} to {parameter.maximum:g}. {parameter.help}",

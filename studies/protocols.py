@@ -56,7 +56,7 @@ ANSWER_MS = 1_500
 
 
 def session_minutes(*, pairs: int, lead_in_ms: int, exposure_ms: int, gap_ms: int) -> int:
-    """Return how long a session of so many pairs takes, in whole minutes: the showings, and what answers usually take."""
+    """Return how long so many pairs take, in whole minutes: the showings, and what answers usually take."""
     return max(1, round(pairs * (lead_in_ms + 2 * exposure_ms + gap_ms + ANSWER_MS) / 60_000))
 
 

@@ -17,7 +17,7 @@ class PhotoAdmin(ReadOnlyAdmin):
 
     owner_path = "photo_set__owner"
     list_display = ("thumbnail", "name", "photo_set", "created_at")
-    list_display_links = ("thumbnail", "name")
+    list_display_links = ("name",)
     list_filter = (("photo_set", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("photo_set",)
     list_per_page = 60

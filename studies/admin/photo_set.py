@@ -47,7 +47,7 @@ class PhotoSetAdmin(OwnedAdmin):
             return False
         return super().has_delete_permission(request, obj)
 
-    @admin.display(description="")
+    @admin.display(description="some of them")
     def strip(self, photo_set: PhotoSet) -> SafeString:
         """Return some of the set's photos."""
         shown = photo_set.photos.all()[:STRIP_LENGTH]
@@ -98,15 +98,16 @@ class PhotoSetAdmin(OwnedAdmin):
         report = photos.photos_add(
             photo_set=photo_set, files=photos.uploads_expand((file.name, file) for file in files)
         )
-        refused = f"; {len(report.rejected)} files refused" if report.rejected else ""
-        self.log_change(request, photo_set, f"Uploaded {report.added} pictures{refused}.")
+        added = counted(report.added, "picture")
+        refused = f"; {counted(len(report.rejected), 'file')} refused" if report.rejected else ""
+        self.log_change(request, photo_set, f"Uploaded {added}{refused}.")
         request.session[_report_key(photo_set)] = {
             "added": report.added,
             "duplicates": report.duplicates,
             "rejected": [sentence for _, sentence in report.rejected],
         }
         level = messages.SUCCESS if report.added and not report.rejected else messages.WARNING
-        self.message_user(request, f"{report.added} pictures added{refused}.", level)
+        self.message_user(request, f"{added} added{refused}.", level)
         return redirect("admin:studies_photoset_change", photo_set.pk)
 
     def _page(self, request: HttpRequest, photo_set: PhotoSet, upload: UploadForm) -> HttpResponse:
@@ -132,6 +133,11 @@ class PhotoSetAdmin(OwnedAdmin):
         }
         status = 422 if upload.is_bound and not upload.is_valid() else 200
         return self.page(request, "photoset/page", context, status=status)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 file" or "2 files"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _report_key(photo_set: PhotoSet) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Count, Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -33,6 +33,7 @@ class StudyAdmin(OwnedAdmin):
     list_select_related = ("owner", "photo_set")
     search_fields = ("title", "slug")
     change_list_template = "admin/studies/study/list.html"
+    object_history_template = "admin/studies/study/history.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Study]:
         """Count the conditions and the sessions of each study."""
@@ -68,7 +69,7 @@ class StudyAdmin(OwnedAdmin):
         """Return how many people finished."""
         return int(study.people_count)
 
-    @admin.display(description="")
+    @admin.display(description="votes")
     def results(self, study: Study) -> SafeString:
         """Return a link to the results."""
         return format_html('<a href="{}">Results</a>', reverse("admin:studies_study_results", args=[study.pk]))
@@ -132,3 +133,10 @@ class StudyAdmin(OwnedAdmin):
     ) -> Any:
         """Show the study's page."""
         return study_page.study_view(request, model_admin=self, study=self.get_object(request, object_id))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show who did what and when, in the frame of the study's pages."""
+        context = {"study": self.get_object(request, object_id), "title": "History", "media": self.media}
+        return super().history_view(request, object_id, context)

@@ -113,7 +113,6 @@ def study_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
         "simulated": simulated if Origin.SIMULATED in origins_present(study) else [],
         "preview_count": sum(row.count for row in previews),
         "timeline": timeline(study),
-        "minutes": max(1, round(session_ms(study) / 60_000)),
         "preset": PRESETS.get(study.preset),
         "version": version(study, progress),
         "poll_ms": POLL_MS.get(StudyState(study.state), 0),
@@ -305,9 +304,3 @@ def timeline(study: Study) -> list[Moment]:
         moments.append(Moment(label, duration, kind, round(x, 1), round(width - 4, 1), round(x + (width - 4) / 2, 1)))
         x += width
     return moments
-
-
-def session_ms(study: Study) -> int:
-    """Return about how long a session takes, without reading."""
-    trial_ms = study.lead_in_ms + study.gap_ms + 2 * study.exposure_ms + ANSWER_MS
-    return (study.practice_count + study.main_count) * trial_ms

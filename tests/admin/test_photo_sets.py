@@ -41,7 +41,7 @@ def test_new_set_leads_to_its_page(client: Client, researcher: Researcher) -> No
 
 
 @pytest.mark.parametrize(
-    "fields,sentence",
+    ("fields", "sentence"),
     [
         (
             {"high_res_size": 32, "low_res_size": 32},
@@ -119,11 +119,11 @@ def test_upload_stands_in_the_history(client: Client, researcher: Researcher) ->
     photo_set = make_photo_set(owner=researcher, photos=0)
     upload(client, photo_set, ("good.png", png_bytes(make_picture(size=64, seed=1))))
     history = client.get(reverse("admin:studies_photoset_history", args=[photo_set.pk])).content.decode()
-    assert "Uploaded 1 pictures." in history
+    assert "Uploaded 1 picture." in history
     assert researcher.username in history
 
 
-@pytest.mark.parametrize("size,side", [("high_res", 32), ("low_res", 8)])
+@pytest.mark.parametrize(("size", "side"), [("high_res", 32), ("low_res", 8)])
 def test_photos_are_served_as_png(client: Client, researcher: Researcher, size: str, side: int) -> None:
     photo = make_photo_set(owner=researcher, photos=1).photos.get()
     response = client.get(reverse(f"admin:studies_photo_{size}", args=[photo.pk]))

@@ -14,6 +14,7 @@ from PIL import Image
 
 from studies.models import Origin, Researcher, Sample, Study, StudyState
 from studies.reports import FORMATS
+from studies.reports.wording import MISSING
 from studies.selectors.results import result_table
 from tests.factories import make_session, make_study
 
@@ -64,7 +65,7 @@ def test_table_shows_what_the_selector_counts(client: Client, study: Study) -> N
 
 def test_missing_figure_says_why(client: Client, study: Study) -> None:
     page = page_of(client, study)
-    assert cells_of(page, "Bicubic")["% fooled [95 %]"] == "–"
+    assert cells_of(page, "Bicubic")["% fooled [95 %]"] == MISSING
     assert 'title="Shown in golden pairs only, which never count: no fool rate."' in page
 
 
@@ -72,7 +73,7 @@ def test_metric_that_needs_larger_pictures_says_so(client: Client, researcher: R
     study = make_study(owner=researcher, state=StudyState.READY)
     Sample.objects.update(ms_ssim=None)
     page = page_of(client, study)
-    assert cells_of(page, "Bicubic")["MS-SSIM"] == "–"
+    assert cells_of(page, "Bicubic")["MS-SSIM"] == MISSING
     assert 'title="Not defined for pictures as small as these, of 32 px."' in page
 
 
@@ -105,7 +106,7 @@ def test_previews_have_no_results(client: Client, study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    "state,sentence",
+    ("state", "sentence"),
     [
         (StudyState.DRAFT, "No votes yet: the study was not opened."),
         (StudyState.OPEN, "No finished session yet."),

@@ -34,10 +34,24 @@ def conditions_form(*rows: dict[str, Any]) -> dict[str, Any]:
 
 def protocol_form(study: Study, **changes: Any) -> dict[str, Any]:
     """Fill in the form of the protocol as a browser does, which ends lines in its own way."""
-    names = (
-        "title slug question consent_text instructions_text assignment practice_count test_count golden_count "
-        "golden_misses_allowed raters_wanted lead_in_ms exposure_ms gap_ms display_scale kernel"
-    ).split()
+    names = [
+        "title",
+        "slug",
+        "question",
+        "consent_text",
+        "instructions_text",
+        "assignment",
+        "practice_count",
+        "test_count",
+        "golden_count",
+        "golden_misses_allowed",
+        "raters_wanted",
+        "lead_in_ms",
+        "exposure_ms",
+        "gap_ms",
+        "display_scale",
+        "kernel",
+    ]
     values = {name: getattr(study, name) for name in names} | changes
     return {name: value.replace("\n", "\r\n") if isinstance(value, str) else value for name, value in values.items()}
 
@@ -91,7 +105,7 @@ def test_bank_of_other_sizes_is_refused(client: Client, researcher: Researcher) 
     photo_set = make_photo_set(owner=researcher, photos=1)
     bank = make_photo_set(owner=researcher, photos=1, size=64)
     response = create(client, photo_set=photo_set.pk, bank=bank.pk)
-    assert "The bank is 8 → 64 px" in response.content.decode()
+    assert "The bank is 16 → 64 px" in response.content.decode()
 
 
 def test_photos_of_others_are_no_choice(client: Client, researcher: Researcher) -> None:
@@ -125,7 +139,7 @@ def test_conditions_are_replaced_in_the_order_given(client: Client, researcher: 
 
 
 @pytest.mark.parametrize(
-    "row,sentence",
+    ("row", "sentence"),
     [
         ({"method": "pixel_recursive", "pixel_recursive__tau": "-1"}, "tau of Pixel recursive must lie between"),
         ({"method": "pixel_recursive", "pixel_recursive__tau": "warm"}, "Enter a number"),
@@ -184,7 +198,7 @@ def test_own_texts_stay_as_they_were_written(client: Client, researcher: Researc
 
 
 @pytest.mark.parametrize(
-    "changes,sentence",
+    ("changes", "sentence"),
     [
         ({"golden_count": 50, "test_count": 4}, "There are 50 golden pairs but only 4 test pairs"),
         ({"golden_count": 1, "golden_misses_allowed": 1}, "at most 0 may be missed"),

@@ -109,7 +109,8 @@ def test_forged_form_is_refused(researcher: Researcher, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "state,name", [("draft", "open"), ("ready", "pause"), ("open", "reopen"), ("closed", "resume"), ("ready", "close")]
+    ("state", "name"),
+    [("draft", "open"), ("ready", "pause"), ("open", "reopen"), ("closed", "resume"), ("ready", "close")],
 )
 def test_step_out_of_turn_is_a_message(client: Client, researcher: Researcher, state: StudyState, name: str) -> None:
     study = make_study(owner=researcher, state=StudyState(state))
@@ -134,6 +135,16 @@ def test_too_few_photos_lead_to_the_photo_set(client: Client, researcher: Resear
     page = client.get(address("change", study)).content.decode()
     assert primary_of(page) == ["Add photos"]
     assert "add 26 or ask for fewer pairs" in page
+
+
+def test_ready_study_that_cannot_open_leads_back(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.READY)
+    Study.objects.filter(pk=study.pk).update(test_count=30)
+    page = client.get(address("change", study)).content.decode()
+    assert primary_of(page) == ["Back to draft"]
+    assert "Open the study" not in primary_of(client.get(address("open", study)).content.decode())
+    take(client, "open", study)
+    assert study.state == "ready"
 
 
 def test_failed_samples_show_their_reason_once_and_run_again(
