@@ -104,7 +104,7 @@ def checkpoint_load(path: Path, *, device: str = "cpu", network: str | None = No
     """
     if not path.is_file():
         raise CheckpointError(
-            f"The checkpoint {path.name} is missing from {path.parent}; put it there or choose another one."
+            f"The checkpoint {path.name} is missing from the folder {path.parent.name}; put it there or choose another one."
         )
     try:
         with safe_open(path, framework="pt") as file:

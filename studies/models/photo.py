@@ -4,6 +4,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.lookups import Exact
 
 
 class Cropping(models.TextChoices):
@@ -38,7 +39,14 @@ class PhotoSet(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["owner", "name"], name="photoset_name_unique"),
             models.CheckConstraint(
-                condition=Q(low_res_size__gt=0) & Q(low_res_size__lt=F("high_res_size")), name="photoset_low_below_high"
+                condition=Q(low_res_size__gt=0) & Q(low_res_size__lt=F("high_res_size")),
+                name="photoset_low_below_high",
+                violation_error_message="The low resolution must be smaller than the high resolution.",
+            ),
+            models.CheckConstraint(
+                condition=Exact(F("high_res_size") % F("low_res_size"), 0),
+                name="photoset_low_divides_high",
+                violation_error_message="The high resolution must be a whole multiple of the low resolution.",
             ),
         )
 

@@ -94,7 +94,6 @@ class Study(models.Model):
         help_text="Completed sessions to collect: for each method, or in all when sessions are mixed.",
     )
 
-    preparation_error = models.TextField(blank=True, editable=False)
     design = models.TextField(blank=True, editable=False)
     design_sha256 = models.CharField("design SHA-256", max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -32,7 +32,8 @@ DESIGN_SCHEMA = 1
 def study_problems(study: Study) -> list[str]:
     """Return a sentence for each thing that keeps the study from being prepared or opened; none if all is well."""
     problems: list[str] = []
-    photos = study.study_photos.count() or study.photo_set.photos.count()
+    is_draft = study.state == StudyState.DRAFT  # its photos are taken anew when it is prepared
+    photos = (study.photo_set.photos if is_draft else study.study_photos).count()
     needed = study.practice_count + study.main_count
     if photos < needed:
         problems.append(

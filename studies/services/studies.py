@@ -1,7 +1,8 @@
 """Studies are made, prepared, opened, paused and closed."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,7 +82,6 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
         MethodUnavailable: If there is no such method.
         ParameterInvalid: If a parameter is unknown or out of range, or two conditions are the same.
     """
-    _require(study, StudyState.DRAFT, to="change its conditions")
     rows: dict[str, Condition] = {}
     for position, spec in enumerate(conditions):
         method = methods.method_get(spec.method)
@@ -100,7 +100,7 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
             role=spec.role or method.default_role,
             bank=spec.bank if method.needs == "bank" else None,
         )
-    with transaction.atomic():
+    with _in_state(study, StudyState.DRAFT, to="change its conditions"):
         kept = {c.slug: c for c in study.conditions.all()}
         for slug, old in kept.items():
             new = rows.get(slug)
@@ -135,18 +135,14 @@ def study_prepare(*, study: Study) -> None:
         StudyStateWrong: If the study is neither a draft nor preparing.
         StudyIncomplete: If something is missing; the message says what.
     """
-    _require(study, StudyState.DRAFT, StudyState.PREPARING, to="prepare its samples")
-    with transaction.atomic():
-        if study.state == StudyState.DRAFT:
-            photos_take(study=study)
+    with _in_state(study, StudyState.DRAFT, StudyState.PREPARING, to="prepare its samples"):
         Sample.objects.filter(condition__study=study, status=SampleStatus.FAILED).update(
             status=SampleStatus.PENDING, reason=""
         )
-        problems = study_problems(study)
-        if problems:
-            raise StudyIncomplete(" ".join(problems))
-        study.state, study.preparation_error = StudyState.PREPARING, ""
-        study.save(update_fields=["state", "preparation_error"])
+        _complete_or_raise(study)
+        if study.state == StudyState.DRAFT:
+            photos_take(study=study)
+        _state_save(study, StudyState.PREPARING)
 
 
 def photos_take(*, study: Study) -> None:
@@ -168,11 +164,9 @@ def study_reopen_draft(*, study: Study) -> None:
     Raises:
         StudyStateWrong: If the study was opened.
     """
-    _require(study, StudyState.PREPARING, StudyState.READY, to="change it")
-    with transaction.atomic():
+    with _in_state(study, StudyState.PREPARING, StudyState.READY, to="change it"):
         pairs_clear(study=study)
-        study.state = StudyState.DRAFT
-        study.save(update_fields=["state"])
+        _state_save(study, StudyState.DRAFT)
 
 
 def study_open(*, study: Study) -> None:
@@ -182,15 +176,12 @@ def study_open(*, study: Study) -> None:
         StudyStateWrong: If the study is not ready.
         StudyIncomplete: If something is missing; the message says what.
     """
-    _require(study, StudyState.READY, to="open it")
-    with transaction.atomic():
-        problems = study_problems(study)
-        if problems:
-            raise StudyIncomplete(" ".join(problems))
+    with _in_state(study, StudyState.READY, to="open it"):
+        _complete_or_raise(study)
         study.design = design_json(study)
         study.design_sha256 = hashlib.sha256(study.design.encode()).hexdigest()
-        study.state, study.opened_at = StudyState.OPEN, timezone.now()
-        study.save(update_fields=["design", "design_sha256", "state", "opened_at"])
+        study.opened_at = timezone.now()
+        _state_save(study, StudyState.OPEN, "design", "design_sha256", "opened_at")
 
 
 def study_pause(*, study: Study) -> None:
@@ -199,9 +190,8 @@ def study_pause(*, study: Study) -> None:
     Raises:
         StudyStateWrong: If the study is not open.
     """
-    _require(study, StudyState.OPEN, to="pause it")
-    study.state = StudyState.PAUSED
-    study.save(update_fields=["state"])
+    with _in_state(study, StudyState.OPEN, to="pause it"):
+        _state_save(study, StudyState.PAUSED)
 
 
 def study_resume(*, study: Study) -> None:
@@ -210,9 +200,8 @@ def study_resume(*, study: Study) -> None:
     Raises:
         StudyStateWrong: If the study is not paused.
     """
-    _require(study, StudyState.PAUSED, to="take raters again")
-    study.state = StudyState.OPEN
-    study.save(update_fields=["state"])
+    with _in_state(study, StudyState.PAUSED, to="take raters again"):
+        _state_save(study, StudyState.OPEN)
 
 
 def study_close(*, study: Study) -> None:
@@ -221,13 +210,28 @@ def study_close(*, study: Study) -> None:
     Raises:
         StudyStateWrong: If the study is neither open nor paused.
     """
-    _require(study, StudyState.OPEN, StudyState.PAUSED, to="close it")
-    study.state, study.closed_at = StudyState.CLOSED, timezone.now()
-    study.save(update_fields=["state", "closed_at"])
+    with _in_state(study, StudyState.OPEN, StudyState.PAUSED, to="close it"):
+        study.closed_at = timezone.now()
+        _state_save(study, StudyState.CLOSED, "closed_at")
 
 
-def _require(study: Study, *states: StudyState, to: str) -> None:
-    study.refresh_from_db(fields=["state"])
-    if study.state not in states:
-        wanted = " or ".join(states)
-        raise StudyStateWrong(f"The study “{study.title}” is {study.state}; it must be {wanted} to {to}.")
+@contextmanager
+def _in_state(study: Study, *states: StudyState, to: str) -> Iterator[None]:
+    """Run the block in one transaction that nobody else can change the study in; raise if it is in another state."""
+    with transaction.atomic():
+        study.refresh_from_db(from_queryset=Study.objects.select_for_update())
+        if study.state not in states:
+            wanted = " or ".join(states)
+            raise StudyStateWrong(f"The study “{study.title}” is {study.state}; it must be {wanted} to {to}.")
+        yield
+
+
+def _complete_or_raise(study: Study) -> None:
+    problems = study_problems(study)
+    if problems:
+        raise StudyIncomplete(" ".join(problems))
+
+
+def _state_save(study: Study, state: StudyState, *fields: str) -> None:
+    study.state = state
+    study.save(update_fields=["state", *fields])

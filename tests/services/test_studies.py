@@ -190,7 +190,8 @@ def test_a_missing_checkpoint_fails_its_samples_with_the_file_and_the_cure(
     assert study.state == "preparing"
     reasons = set(Sample.objects.filter(status=SampleStatus.FAILED).values_list("reason", flat=True))
     assert reasons == {
-        f"The checkpoint regression_small.safetensors is missing from {tmp_path}; put it there or choose another one."
+        f"The checkpoint regression_small.safetensors is missing from the folder {tmp_path.name}; "
+        "put it there or choose another one."
     }
     assert Sample.objects.filter(condition__slug="bicubic", status=SampleStatus.READY).count() == 9
     monkeypatch.undo()

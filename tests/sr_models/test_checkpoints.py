@@ -23,7 +23,7 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path, network: PixelRecursive) 
 
 
 def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path, network: PixelRecursive) -> None:
-    with pytest.raises(CheckpointError, match=r"a\.safetensors is missing .* choose another"):
+    with pytest.raises(CheckpointError, match=r"a\.safetensors is missing from the folder .* choose another"):
         checkpoint_load(tmp_path / "a.safetensors")
     damaged = tmp_path / "b.safetensors"
     damaged.write_bytes(b"nothing of use")
