@@ -190,7 +190,7 @@ class Trainer:
     def update(self) -> float:
         """Make one update and return its loss."""
         config = self.config
-        rng = np.random.Generator(np.random.Philox(key=config.seed, counter=self.step))
+        rng = np.random.default_rng((config.seed, self.step))
         chosen = torch.from_numpy(rng.integers(len(self.low_res), size=config.batch))
         flipped = torch.from_numpy(rng.random(config.batch) < 0.5)[:, None, None, None]
         low, high = (

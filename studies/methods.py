@@ -211,26 +211,32 @@ def _pixel_recursive_load(need: Need) -> Upscaler:
     return Upscaler(lambda low_res, seeds: sample(network, low_res, seeds=seeds, tau=tau), digest)
 
 
-@functools.lru_cache(maxsize=8)
 def _network_load(network: str, checkpoint: str, factor: int) -> tuple[Any, str]:
+    """Return a trained network and the digest of its file, which is read again only if it was replaced."""
+    path = checkpoints_folder() / f"{checkpoint}.safetensors"
+    written_ns = path.stat().st_mtime_ns if path.exists() else 0
+    loaded, digest = _checkpoint_read(path, network, written_ns)
+    if loaded.config.factor != factor:
+        raise MethodUnavailable(
+            f"The checkpoint {path.name} enlarges {loaded.config.factor} times, but the photo set needs {factor} times; "
+            "choose another checkpoint or a photo set of other sizes."
+        )
+    return loaded, digest
+
+
+@functools.lru_cache(maxsize=8)
+def _checkpoint_read(path: Path, network: str, _written_ns: int) -> tuple[Any, str]:
     import torch  # noqa: PLC0415 -- as above
 
     from sr_models.checkpoints import CheckpointError, checkpoint_load  # noqa: PLC0415 -- as above
 
     # Sampling is many small products: threads within one cost more than they give. Several workers use several cores.
     torch.set_num_threads(1)
-    path = checkpoints_folder() / f"{checkpoint}.safetensors"
     try:
-        loaded = checkpoint_load(path, network=network)
+        checkpoint = checkpoint_load(path, network=network)
     except CheckpointError as error:
         raise MethodUnavailable(str(error)) from error
-    trained: int = loaded.network.config.factor  # type: ignore[union-attr, assignment] # a Module's attribute is Any
-    if trained != factor:
-        raise MethodUnavailable(
-            f"The checkpoint {path.name} enlarges {trained} times, but the photo set needs {factor} times; "
-            "choose another checkpoint or a photo set of other sizes."
-        )
-    return loaded.network, loaded.digest
+    return checkpoint.network, checkpoint.digest
 
 
 TAU = Parameter(

@@ -181,7 +181,6 @@ def test_a_missing_checkpoint_fails_its_samples_with_the_file_and_the_cure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     monkeypatch.setattr(methods, "checkpoints_folder", lambda: tmp_path)
-    methods._network_load.cache_clear()
     study = make_study(state=StudyState.DRAFT)
     conditions_replace(study=study, conditions=[ConditionSpec("bicubic"), ConditionSpec("regression")])
     study_prepare(study=study)
@@ -195,7 +194,6 @@ def test_a_missing_checkpoint_fails_its_samples_with_the_file_and_the_cure(
     }
     assert Sample.objects.filter(condition__slug="bicubic", status=SampleStatus.READY).count() == 9
     monkeypatch.undo()
-    methods._network_load.cache_clear()
     study_prepare(study=study)  # the cure, and again
     tasks.samples_plan(study.pk)
     study.refresh_from_db()
