@@ -127,8 +127,10 @@ FILE_UPLOAD_PERMISSIONS = 0o640
 
 # --- Raters ---------------------------------------------------------------------------------------------------------
 
-# A session that is not finished keeps its place in the quota and in the balance of pairs for so long.
+# A session that is not finished keeps its place in the quota and in the balance of pairs for so long: the first once it
+# has an answer, the second before.
 SESSION_ALIVE_MINUTES = env.int("EVALSITE_SESSION_ALIVE_MINUTES", default=60)
+SESSION_UNANSWERED_MINUTES = env.int("EVALSITE_SESSION_UNANSWERED_MINUTES", default=10)
 
 # --- Security -------------------------------------------------------------------------------------------------------
 

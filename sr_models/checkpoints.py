@@ -24,8 +24,6 @@ NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
 }
 """Name in the header -> the network and its config."""
 
-WEIGHTS = Path(__file__).parent / "weights"
-
 
 class CheckpointError(Exception):
     """A checkpoint cannot be used; the message names the file and the cure."""
@@ -38,7 +36,7 @@ class Checkpoint(NamedTuple):
         network: The network, in evaluation mode.
         name: Key of `NETWORKS`.
         digest: SHA-256 of the file, in hex.
-        metadata: What was recorded when it was saved: step, validation loss, data.
+        metadata: What was recorded when it was saved: step, validation figures, training.
     """
 
     network: nn.Module
@@ -104,7 +102,8 @@ def checkpoint_load(path: Path, *, device: str = "cpu", network: str | None = No
     """
     if not path.is_file():
         raise CheckpointError(
-            f"The checkpoint {path.name} is missing from the folder {path.parent.name}; put it there or choose another one."
+            f"The checkpoint {path.name} is missing from the folder {path.parent.name}; put it there or choose "
+            "another one."
         )
     try:
         with safe_open(path, framework="pt") as file:

@@ -24,16 +24,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, action="append", required=True, help="folder or .npz; may be repeated")
     parser.add_argument("--size", type=int, default=32, help="side of the high-resolution photos in pixels")
     parser.add_argument("--split", choices=SPLITS, default="validation", help="part of an .npz that knows its parts")
+    parser.add_argument(
+        "--held-out",
+        action="store_true",
+        help="of a set without parts, only what training without --validation holds out",
+    )
     parser.add_argument("--limit", type=int, help="at most so many photos, the first ones")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     try:
         checkpoint = checkpoint_load(options.checkpoint, device=options.device)
-        photos = photos_load(options.data, size=options.size, split=options.split)[: options.limit]
+        photos = photos_load(options.data, size=options.size, split=options.split, hold_out=options.held_out)
     except (CheckpointError, DataError) as error:
         print(error, file=sys.stderr)
         return 2
+    photos = photos[: options.limit]
     factor: int = checkpoint.network.config.factor  # type: ignore[union-attr, assignment] # a Module's attribute is Any
     low_res, high_res = (torch.from_numpy(part) for part in pairs_make(photos, factor=factor))
     with torch.inference_mode():

@@ -1,25 +1,29 @@
 """Train a network: `python -m sr_models.train sr_models/configs/x.toml --data PHOTOS --out FOLDER`.
 
 The batch of step s follows from the seed and s alone, so that a run that was stopped, by a signal, a crash or a full
-disk, goes on with `--resume` where it was last kept. The folder holds `state.pt` (weights, averages, optimiser),
+disk, goes on with `--resume` where it was last kept, if its config and photos are the same; only `steps` and
+`decay_steps` may change, to make a run longer or shorter. The folder holds `state.pt` (weights, averages, optimiser),
 `best.safetensors` (the averaged weights with the lowest validation loss), `log.csv` and sample grids.
 """
 
 import argparse
 import copy
 import csv
+import hashlib
 import io
+import json
 import math
 import signal
+import statistics
 import sys
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,13 +33,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sr_models.checkpoints import checkpoint_save, file_replace, network_build
-from sr_models.data import DataError, pairs_make, photos_load
+from sr_models.data import HELD_OUT_EVERY, DataError, pairs_make, photos_split
 from sr_models.pixel_recursive import PixelRecursive
 from sr_models.pixels import model_range, pixel_range
 from sr_models.sampling import sample
 from sr_models.srresnet import SRResNet
 
 NATS_PER_BIT = math.log(2)
+
+CHANGEABLE = frozenset({"steps", "decay_steps"})
+"""What a resumed run may be given anew: how long it is."""
 
 
 class ConfigError(Exception):
@@ -123,6 +130,35 @@ def config_read(path: Path) -> TrainingConfig:
     return config
 
 
+class Draw(NamedTuple):
+    """What chance decides in one update.
+
+    Attributes:
+        photos: (batch,) int64, numbers of the training photos.
+        flipped: (batch,) bool, which of them are mirrored left to right.
+        positions: (positions,) int64, the different pixels at which the loss of the pixel recursive network is taken.
+    """
+
+    photos: NDArray[np.int64]
+    flipped: NDArray[np.bool_]
+    positions: NDArray[np.int64]
+
+
+def batch_draw(*, seed: int, step: int, photos: int, batch: int, pixels: int, positions: int) -> Draw:
+    """Draw the batch of one update, from a stream of its own that follows from the seed and the step alone.
+
+    Args:
+        seed: Of the run.
+        step: Number of the update, from 0.
+        photos: How many there are to draw from.
+        batch: How many to draw, with replacement.
+        pixels: How many a photo has.
+        positions: How many of them to draw, without replacement.
+    """
+    rng = np.random.default_rng((seed, step))
+    return Draw(rng.integers(photos, size=batch), rng.random(batch) < 0.5, rng.permutation(pixels)[:positions])
+
+
 class Trainer:
     """One run: network, averages and optimiser, and the step that they have reached."""
 
@@ -140,6 +176,7 @@ class Trainer:
         self.network = network_build(config.network, config.sizes).to(self.device)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
         self.factor: int = self.network.config.factor  # type: ignore[union-attr, assignment] # a Module's attribute is Any
+        self.digests = {"training": _photos_digest(photos), "validation": _photos_digest(validation)}
         self.low_res, self.high_res = (torch.from_numpy(a) for a in pairs_make(photos, factor=self.factor))
         spread = np.random.default_rng(0).permutation(len(validation))[: config.validation_photos]
         self.validation = [torch.from_numpy(a) for a in pairs_make(validation[np.sort(spread)], factor=self.factor)]
@@ -163,20 +200,22 @@ class Trainer:
         previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             with tqdm(total=self.config.steps, initial=self.step, unit="step", disable=None) as bar:
-                total, begun = 0.0, time.perf_counter()
+                losses: list[float] = []
+                seconds = 0.0
                 while self.step < self.config.steps and self.stale < self.config.patience and not stopped:
-                    total += self.update()
+                    begun = time.perf_counter()
+                    losses.append(self.update())
+                    seconds += time.perf_counter() - begun
                     self.step += 1
                     bar.update()
                     if self.step % log_every == 0:
-                        speed = log_every * self.config.batch / (time.perf_counter() - begun)
-                        bar.set_postfix(loss=f"{total / log_every:.4f}", images_per_s=f"{speed:.0f}")
-                        self.log(kind="train", loss=total / log_every, images_per_s=speed)
-                        total, begun = 0.0, time.perf_counter()
+                        loss, speed = statistics.fmean(losses), len(losses) * self.config.batch / seconds
+                        bar.set_postfix(loss=f"{loss:.4f}", images_per_s=f"{speed:.0f}")
+                        self.log(kind="train", loss=loss, images_per_s=speed)
+                        losses, seconds = [], 0.0
                     if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
                         self.validate(bar)
                         self.keep()
-                        begun = time.perf_counter()
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -190,9 +229,16 @@ class Trainer:
     def update(self) -> float:
         """Make one update and return its loss."""
         config = self.config
-        rng = np.random.default_rng((config.seed, self.step))
-        chosen = torch.from_numpy(rng.integers(len(self.low_res), size=config.batch))
-        flipped = torch.from_numpy(rng.random(config.batch) < 0.5)[:, None, None, None]
+        pixels = self.high_res.shape[1] * self.high_res.shape[2]
+        draw = batch_draw(
+            seed=config.seed,
+            step=self.step,
+            photos=len(self.high_res),
+            batch=config.batch,
+            pixels=pixels,
+            positions=max(1, round(config.positions * pixels)),
+        )
+        chosen, flipped = torch.from_numpy(draw.photos), torch.from_numpy(draw.flipped)[:, None, None, None]
         low, high = (
             torch.where(flipped, part[chosen].flip(2), part[chosen]).to(self.device)
             for part in (self.low_res, self.high_res)
@@ -201,9 +247,7 @@ class Trainer:
             group["lr"] = config.rate(self.step)
         with torch.autocast(self.device.type, torch.bfloat16) if config.bfloat16 else nullcontext():
             if isinstance(self.network, PixelRecursive):
-                pixels = self.high_res.shape[1] * self.high_res.shape[2]
-                count = max(1, round(config.positions * pixels))
-                positions = torch.from_numpy(rng.permutation(pixels)[:count]).to(self.device)
+                positions = torch.from_numpy(draw.positions).to(self.device)
                 loss = self.network.loss(model_range(low), model_range(high), high, positions=positions)
             else:
                 loss = self.network.loss(model_range(low), model_range(high))  # type: ignore[operator] # every network has one
@@ -232,15 +276,37 @@ class Trainer:
         self.stale += 1
         if loss < self.best:
             self.best, self.stale = loss, 0
-            metadata = {"step": self.step, "validation": figures, "training": vars(self.config) | {"sizes": None}}
+            metadata = {"step": self.step, "validation": figures, "training": self.summary()}
             checkpoint_save(self.out / "best.safetensors", self.average, metadata=metadata)
             picture = io.BytesIO()
             self.grid().save(picture, "PNG")
             file_replace(self.out / "samples.png", picture.getvalue())
 
+    def summary(self) -> dict[str, Any]:
+        """Return what one should know about the training of these weights, for the header of their file."""
+        return {
+            "network": self.config.network,
+            "steps": self.config.steps,
+            "batch": self.config.batch,
+            "learning_rate": self.config.learning_rate,
+            "seed": self.config.seed,
+            "training_photos": len(self.high_res),
+            "validation_photos": len(self.validation[0]),
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Return the config flat and complete, as JSON brings it back; sizes are `network.<size>`."""
+        sizes = asdict(self.network.config)  # type: ignore[call-overload] # a Module's attribute is Any
+        flat = {key: value for key, value in asdict(self.config).items() if key != "sizes"}
+        settings: dict[str, Any] = json.loads(json.dumps(flat | {f"network.{key}": sizes[key] for key in sizes}))
+        return settings
+
     def grid(self, *, count: int = 12) -> Image.Image:
-        """Draw validation photos in columns: input, output of the averaged weights, truth."""
-        low, high = (part[:count].numpy() for part in self.validation)
+        """Draw validation photos, evenly spread over them, in columns: input, output of the averaged weights, truth."""
+        available = len(self.validation[0])
+        shown = min(count, available)
+        spread = torch.arange(shown) * available // shown
+        low, high = (part[spread].numpy() for part in self.validation)
         if isinstance(self.average, PixelRecursive):
             rows = [sample(self.average, low, seeds=range(len(low)), tau=tau) for tau in (1.0, 1.2)]
         else:
@@ -265,6 +331,8 @@ class Trainer:
                 "step": self.step,
                 "best": self.best,
                 "stale": self.stale,
+                "config": json.dumps(self.settings(), sort_keys=True),
+                "photos": self.digests,
             },
             buffer,
         )
@@ -273,13 +341,17 @@ class Trainer:
     def resume(self) -> None:
         """Go back to what was kept last.
 
+        The run goes on with the config and photos it was begun with, or not at all. Only `steps` and `decay_steps` may
+        be others, to make it longer or shorter. What an older state file does not tell is taken to be the same.
+
         Raises:
-            ConfigError: If nothing was kept in the folder, or it is of another shape.
+            ConfigError: If nothing was kept in the folder, or it is another run's.
         """
         path = self.out / "state.pt"
         if not path.is_file():
             raise ConfigError(f"There is nothing to resume in {self.out}; start without --resume.")
         state = torch.load(path, map_location=self.device, weights_only=True)
+        self._same_run_check(state)
         try:
             self.network.load_state_dict(state["network"])
         except RuntimeError as error:
@@ -289,6 +361,31 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.best, self.stale = state["step"], state["best"], state["stale"]
+
+    def _same_run_check(self, state: dict[str, Any]) -> None:
+        is_adam = "betas" in state["optimiser"]["param_groups"][0]
+        kept = {"optimiser": "adam" if is_adam else "rmsprop"} | json.loads(state.get("config", "{}"))
+        given = self.settings()
+        others = [
+            f"{key} = {value!r} (now {given[key]!r})"
+            for key, value in kept.items()
+            if key not in CHANGEABLE and key in given and given[key] != value
+        ]
+        if others:
+            raise ConfigError(
+                f"The run in {self.out} was begun with {', '.join(others)}; resume it with its own config, or give "
+                "another --out to begin anew."
+            )
+        for part, digest in state.get("photos", {}).items():
+            if self.digests[part] != digest:
+                raise ConfigError(
+                    f"The {part} photos are not those with which the run in {self.out} was begun; give the same "
+                    "--data, --validation and --size, or another --out to begin anew."
+                )
+
+
+def _photos_digest(photos: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(f"{photos.shape} ".encode() + photos.tobytes()).hexdigest()
 
 
 def validation_figures(
@@ -332,26 +429,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sr_models.train", description="Train a super-resolution network.")
     parser.add_argument("config", type=Path, help="TOML file of the run")
     parser.add_argument("--data", type=Path, action="append", required=True, help="folder or .npz; may be repeated")
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder or .npz to validate on, may be repeated; without it, the validation part of each --data .npz, and "
+        f"of sets without parts about every {HELD_OUT_EVERY}th photo, which is then not trained on",
+    )
     parser.add_argument("--size", type=int, default=32, help="side of the high-resolution photos in pixels")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in the folder, with the same photos and config; steps and decay_steps may differ",
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="processor threads")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:
         config = config_read(options.config)
-        photos = photos_load(options.data, size=options.size, split="train", max_per_person=config.max_per_person)
-        validation = photos_load(options.data, size=options.size, split="validation")
+        training, validation, notes = photos_split(
+            options.data, options.validation, size=options.size, max_per_person=config.max_per_person
+        )
         options.out.mkdir(parents=True, exist_ok=True)
         if (options.out / "state.pt").exists() and not options.resume:
             raise ConfigError(f"There is a run in {options.out} already; go on with --resume or give another --out.")
-        trainer = Trainer(config, photos=photos, validation=validation, out=options.out, device=options.device)
+        trainer = Trainer(config, photos=training, validation=validation, out=options.out, device=options.device)
         if options.resume:
             trainer.resume()
         print(
-            f"{len(photos)} photos to train on, {len(validation)} to validate, "
+            *notes,
+            f"{len(training)} photos to train on, {len(validation)} to validate, "
             f"{sum(p.numel() for p in trainer.network.parameters()):,} parameters",
+            sep="\n",
             file=sys.stderr,
         )
         print(trainer.run(), file=sys.stderr)

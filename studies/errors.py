@@ -37,6 +37,10 @@ class PhotoRejected(UploadRejected):
     """One photo cannot be used: the others of the same upload are kept."""
 
 
+class PictureMissing(EvalsiteError):
+    """The file of a picture that is to be shown is gone or broken."""
+
+
 class PictureTooSmall(EvalsiteError):
     """A picture has fewer pixels than the window of a fidelity metric needs."""
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.core.validators import validate_slug
 from django.db.models import QuerySet
 from django.utils.text import capfirst
 
@@ -375,19 +376,44 @@ class ConsentForm(forms.Form):
     agrees = forms.BooleanField(
         error_messages={"required": "Please tick the box first: without consent nothing starts."}
     )
+    entry_token = forms.CharField(
+        required=False,
+        min_length=22,
+        max_length=22,
+        validators=[validate_slug],
+        error_messages=dict.fromkeys(
+            ("invalid", "min_length", "max_length"), "This form has been changed on its way; please send it once more."
+        ),
+    )
+
+
+class MeasureField(forms.FloatField):
+    """A number that a browser measured, if it did."""
+
+    def to_python(self, value: Any) -> float | None:
+        """Refuse whole numbers too large for a float as any other number that is too large."""
+        try:
+            return super().to_python(value)
+        except OverflowError as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 
 
 class ResponseForm(forms.Form):
-    """An answer as the trial page sends it."""
+    """An answer as the trial page sends it.
+
+    The limits of the last two are far beyond any screen, since an answer must not be refused for its screen's sake.
+    """
 
     DAY_MS = 24 * 60 * 60 * 1000
 
     trial = forms.SlugField(max_length=22)
     chosen_side = forms.ChoiceField(choices=Side.choices)
     rt_ms = forms.IntegerField(min_value=0, max_value=DAY_MS)
-    exposure_first_ms = forms.FloatField(min_value=0, max_value=DAY_MS, required=False)
-    exposure_second_ms = forms.FloatField(min_value=0, max_value=DAY_MS, required=False)
+    exposure_first_ms = MeasureField(min_value=0, max_value=DAY_MS, required=False)
+    exposure_second_ms = MeasureField(min_value=0, max_value=DAY_MS, required=False)
     was_hidden = forms.BooleanField(required=False)
+    device_scale = forms.IntegerField(min_value=1, max_value=1024, required=False)
+    pixel_ratio = MeasureField(min_value=0.1, max_value=32, required=False)
 
     def sentence(self) -> str:
         """Return the first thing wrong as one sentence that names the field and its value."""

@@ -218,8 +218,8 @@ def _network_load(network: str, checkpoint: str, factor: int) -> tuple[Any, str]
     loaded, digest = _checkpoint_read(path, network, written_ns)
     if loaded.config.factor != factor:
         raise MethodUnavailable(
-            f"The checkpoint {path.name} enlarges {loaded.config.factor} times, but the photo set needs {factor} times; "
-            "choose another checkpoint or a photo set of other sizes."
+            f"The checkpoint {path.name} enlarges {loaded.config.factor} times, but the photo set needs "
+            f"{factor} times; choose another checkpoint or a photo set of other sizes."
         )
     return loaded, digest
 

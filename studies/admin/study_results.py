@@ -72,7 +72,7 @@ def results_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
             side=study.photo_set.high_res_size,
             has_samples=has_samples,
         ),
-        "legend": wording.MAIN_LEGEND,
+        "legend": wording.legend(table),
         "preamble": wording.preamble(table)[1 if table.is_simulated else 0],
         "notes": wording.grouped_notes(table),
         "n_votes": sum(row.n_responses for row in table.rows),

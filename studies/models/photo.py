@@ -1,10 +1,16 @@
 """Photos taken by a camera, in named sets."""
 
+from typing import Any
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.lookups import Exact
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
+
+from studies.models.files import file_delete_on_commit
 
 
 class Cropping(models.TextChoices):
@@ -64,7 +70,7 @@ class Photo(models.Model):
     """One square picture, cut from a photo taken by a camera, with its low-resolution version.
 
     `sha256` is that of the picture's pixels, `source_sha256` that of the photo's pixels, before cropping: pictures
-    with the same source show parts of one scene.
+    with the same source show parts of one scene. The files go with the row.
     """
 
     photo_set = models.ForeignKey(PhotoSet, models.CASCADE, related_name="photos")
@@ -84,3 +90,9 @@ class Photo(models.Model):
     def __str__(self) -> str:
         """Return the name."""
         return self.name
+
+
+@receiver(post_delete, sender=Photo)
+def _delete_pictures(instance: Photo, **_kwargs: Any) -> None:
+    file_delete_on_commit(instance.high_res)
+    file_delete_on_commit(instance.low_res)

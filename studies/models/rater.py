@@ -58,6 +58,13 @@ class RatingSession(models.Model):
     exclusion_reason = models.CharField(max_length=40, blank=True)
     seed = models.BigIntegerField(help_text="Of the plan of its trials.")
     consent_sha256 = models.CharField("SHA-256 of the consent text", max_length=64)
+    entry_token = models.CharField(
+        max_length=22,
+        unique=True,
+        null=True,
+        editable=False,
+        help_text="Of the consent form that started it: the same form starts nothing else.",
+    )
     completion_code = models.CharField(max_length=12, blank=True)
     started_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)

@@ -177,7 +177,6 @@ class Condition(models.Model):
         related_name="bank_of",
         help_text="The training photos among which the nearest-neighbour method searches.",
     )
-    digest = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
         """Rules and order."""
@@ -187,6 +186,7 @@ class Condition(models.Model):
             models.UniqueConstraint(fields=["study", "slug"], name="condition_slug_unique"),
             models.UniqueConstraint(fields=["study", "position"], name="condition_position_unique"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="condition_role_known"),
+            models.CheckConstraint(condition=~Q(slug=""), name="condition_slug_not_empty"),
         )
 
     def __str__(self) -> str:

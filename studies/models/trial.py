@@ -44,6 +44,10 @@ class Response(models.Model):
     rt_ms = models.PositiveIntegerField(help_text="From the moment the buttons could be used.")
     exposure_first_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
     exposure_second_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
+    device_scale = models.PositiveSmallIntegerField(
+        null=True, help_text="Device pixels that showed one image pixel, along each axis."
+    )
+    pixel_ratio = models.FloatField(null=True, help_text="Device pixels for one CSS pixel, as the browser said.")
     was_hidden = models.BooleanField(default=False, help_text="The page was hidden while images showed.")
     answered_at = models.DateTimeField(auto_now_add=True)
 

@@ -28,7 +28,8 @@ MM = 1 / 25.4
 """A millimetre in inches."""
 PAGE_WIDTH_MM = 174
 LABEL_CHARACTERS = 32
-"""Longer labels of conditions are set smaller, so that they stay on the page."""
+COUNTS_CHARACTERS = 40
+"""Longer labels of conditions, and longer counts below them, are set smaller, so that they stay on the page."""
 
 INK = "#1A1A1A"
 QUIET = "#6B6B6B"
@@ -97,10 +98,11 @@ def fool_rates_svg(table: ResultTable) -> bytes:
                 va="center",
             )
         _draw_rates(axes, shown, table)
+        by_scene = " by scene" if table.is_tiled and table.estimand == "new" else ""
         figure.text(
             left,
             3.5 / height_mm,
-            f"{level(table)} intervals: {INTERVAL_METHODS[table.ci_method]}, {ESTIMANDS[table.estimand]}. "
+            f"{level(table)} intervals{by_scene}: {INTERVAL_METHODS[table.ci_method]}, {ESTIMANDS[table.estimand]}. "
             "Small hollow marker: everyone who completed.",
             fontsize=7,
             color=QUIET,
@@ -212,7 +214,7 @@ def _draw_rates(axes: Axes, shown: Sequence[tuple[int, ResultRow]], table: Resul
         )
         for text, offset, size, ink in (
             (row.label, 4.5, min(8, 8 * LABEL_CHARACTERS / len(row.label)), INK),
-            (f"n = {row.n_responses}, {row.n_raters} raters, {row.n_photos} photos", -5.5, 6.5, QUIET),
+            (counts := _counts(row, table), -5.5, min(6.5, 6.5 * COUNTS_CHARACTERS / len(counts)), QUIET),
         ):
             axes.annotate(
                 text,
@@ -241,6 +243,12 @@ def _draw_rates(axes: Axes, shown: Sequence[tuple[int, ResultRow]], table: Resul
         fontsize=7,
         color=QUIET,
     )
+
+
+def _counts(row: ResultRow, table: ResultTable) -> str:
+    """Return what a rate rests on; with the scenes that photos were cut from, where they are fewer."""
+    counts = f"n = {row.n_responses}, {row.n_raters} raters, {row.n_photos} photos"
+    return f"{counts} of {row.n_scenes} scenes" if table.is_tiled else counts
 
 
 def _svg(figure: Figure, table: ResultTable) -> bytes:

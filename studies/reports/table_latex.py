@@ -49,7 +49,8 @@ def render_latex(table: ResultTable) -> str:
         rf"  \label{{tab:{re.sub(r'[^A-Za-z0-9-]+', '-', table.study)}}}",
         r"  \smallskip",
         r"  \footnotesize",
-        r"  \setlength{\tabcolsep}{3.5pt}",
+        # One column more must not make the table wider.
+        rf"  \setlength{{\tabcolsep}}{{{'2.3' if table.is_tiled else '3.5'}pt}}",
         *_tabular(columns(table), table.rows),
         r"",
         r"  \medskip",

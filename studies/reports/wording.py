@@ -37,10 +37,11 @@ def heading(table: ResultTable) -> str:
 def preamble(table: ResultTable) -> list[str]:
     """Return the sentences that belong above or into the caption of a table."""
     sentences = [SIMULATED] if table.is_simulated else []
+    scenes = "; a scene, the photograph that photos were cut from, counts as one image"
     sentences.append(
         f"Fool rate: percent of votes that took the sample for the photo; 50 means that raters cannot tell. "
         f"In brackets the {level(table)} interval ({INTERVAL_METHODS[table.ci_method]}) "
-        f"for {ESTIMANDS[table.estimand]}."
+        f"for {ESTIMANDS[table.estimand]}{scenes if table.is_tiled else ''}."
     )
     sentences.append(flow_sentence(table))
     return sentences
@@ -72,7 +73,9 @@ def provenance(table: ResultTable) -> str:
 
 def legend(table: ResultTable) -> str:
     """Return the sentence that explains the main table's last column and its dashes."""
-    return MAIN_LEGEND if table.estimand == "new" else RATERS_ONLY_LEGEND
+    if table.estimand == "these":
+        return RATERS_ONLY_LEGEND
+    return MAIN_LEGEND.format(images="scenes" if table.is_tiled else "photos")
 
 
 def grouped_notes(table: ResultTable) -> list[str]:
@@ -85,7 +88,7 @@ def grouped_notes(table: ResultTable) -> list[str]:
 
 
 def columns(table: ResultTable) -> list[Column]:
-    """Return the main table: fidelity, and fool rates after the exclusions."""
+    """Return the main table: fidelity, and fool rates after the exclusions. Scenes stand beside photos where fewer."""
     return [
         Column("Condition", lambda row: row.label),
         Column("pSNR (dB)", lambda row: number(row.psnr, digits=2)),
@@ -97,6 +100,7 @@ def columns(table: ResultTable) -> list[Column]:
         Column("votes", lambda row: count(row, row.n_responses)),
         Column("raters", lambda row: count(row, row.n_raters)),
         Column("photos", lambda row: count(row, row.n_photos)),
+        *([Column("scenes", lambda row: count(row, row.n_scenes))] if table.is_tiled else []),
         Column("DEFF", lambda row: design_effect(row, has_parts=table.estimand == "new")),
     ]
 
@@ -121,7 +125,7 @@ def rows_all(table: ResultTable) -> Sequence[ResultRow]:
 HEADING_ALL = "With everyone who completed, nobody excluded"
 MAIN_LEGEND = (
     "DEFF: how many times larger the variance is than with independent votes; in parentheses the parts of raters "
-    "and of photos, which add up to about one more. A dash: not measured."
+    "and of {images}, which add up to about one more. A dash: not measured."
 )
 RATERS_ONLY_LEGEND = "DEFF: how many times larger the variance is than with independent votes. A dash: not measured."
 
@@ -148,7 +152,7 @@ def count(row: ResultRow, value: int) -> str:
 
 
 def design_effect(row: ResultRow, *, has_parts: bool = True) -> str:
-    """Return the design effect, and its two parts where both raters and photos enter it."""
+    """Return the design effect, and its two parts where both raters and images enter it."""
     if row.deff is None:
         return MISSING
     if row.is_deff_assumed:

@@ -51,6 +51,7 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
             "excluded": _flag(session.state == SessionState.EXCLUDED),
             "exclusion_reason": session.exclusion_reason,
             "photo": trial.photo.sha256[:16],
+            "scene": trial.photo.source_sha256[:16],
             "position": str(trial.position),
             "kind": trial.kind,
             "photo_side": trial.photo_side,
@@ -59,6 +60,8 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
             "rt_ms": str(response.rt_ms),
             "exposure_first_ms": _ms(response.exposure_first_ms),
             "exposure_second_ms": _ms(response.exposure_second_ms),
+            "device_scale": _number(response.device_scale),
+            "pixel_ratio": _number(response.pixel_ratio),
             "was_hidden": _flag(response.was_hidden),
             "answered_at": response.answered_at.isoformat(timespec="milliseconds"),
         }
@@ -69,6 +72,10 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
 
 def _flag(value: bool) -> str:
     return "1" if value else "0"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.15g}"
 
 
 def _ms(value: float | None) -> str:

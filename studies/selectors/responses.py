@@ -15,6 +15,7 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
             "trial__session_id",
             "trial__session__rater_id",
             "trial__photo_id",
+            "trial__photo__source_sha256",
             "trial__pair__sample__condition__slug",
             "trial__kind",
             "trial__photo_side",
@@ -23,17 +24,18 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
             "trial__session__exclusion_reason",
         )
     )
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 9
-    state = np.array(columns[7], dtype=np.str_)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
+    state = np.array(columns[8], dtype=np.str_)
     return Votes(
         session=np.array(columns[0], dtype=np.int64),
         rater=np.array(columns[1], dtype=np.int64),
         photo=np.array(columns[2], dtype=np.int64),
-        condition=np.array(columns[3], dtype=np.str_),
-        kind=np.array(columns[4], dtype=np.str_),
-        fooled=np.array(columns[5], dtype=np.str_) != np.array(columns[6], dtype=np.str_),
+        scene=np.array(columns[3], dtype=np.str_),
+        condition=np.array(columns[4], dtype=np.str_),
+        kind=np.array(columns[5], dtype=np.str_),
+        fooled=np.array(columns[6], dtype=np.str_) != np.array(columns[7], dtype=np.str_),
         excluded=state == SessionState.EXCLUDED,
         completed=np.isin(state, FINISHED),
         origin=np.full(len(rows), origin.value),
-        exclusion_reason=np.array(columns[8], dtype=np.str_),
+        exclusion_reason=np.array(columns[9], dtype=np.str_),
     )

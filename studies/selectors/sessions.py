@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from studies.errors import SessionUnknown
-from studies.models import Kind, RatingSession, SessionState, Trial
+from studies.models import Kind, RatingSession, Response, SessionState, Trial
 
 AHEAD = 2
 """Trials after the current one that a browser may load beforehand."""
@@ -24,8 +24,6 @@ class Passage:
         count: Trials of the phase; 0 when finished.
         trials: Codes of the current trial and of up to `AHEAD` after it.
         completion_code: What the rater hands in; "" until finished.
-        practice_count: Practice trials in all.
-        main_count: Trials after practice in all.
         is_first: Nothing was answered yet.
         is_phase_start: The current trial is the first of its phase.
     """
@@ -35,8 +33,6 @@ class Passage:
     count: int
     trials: tuple[str, ...]
     completion_code: str
-    practice_count: int
-    main_count: int
     is_first: bool
     is_phase_start: bool
 
@@ -54,22 +50,34 @@ def session_get(*, code: str) -> RatingSession:
 
 
 def still_running(prefix: str = "") -> Q:
-    """Return the condition that a session is under way and young enough to be finished yet."""
-    since = timezone.now() - timedelta(minutes=settings.SESSION_ALIVE_MINUTES)
-    return Q(**{f"{prefix}state": SessionState.ACTIVE, f"{prefix}started_at__gt": since})
+    """Return the condition that a session is under way and may be finished yet.
+
+    One without any answer is waited for `SESSION_UNANSWERED_MINUTES`, so that forms sent for nothing hold no places; one
+    with an answer for `SESSION_ALIVE_MINUTES`. Trials are answered in their order, so the first one tells.
+
+    Args:
+        prefix: The way to the session from the model that is filtered, with its last `__`.
+    """
+    now = timezone.now()
+    unanswered_since = now - timedelta(minutes=settings.SESSION_UNANSWERED_MINUTES)
+    answered_since = now - timedelta(minutes=settings.SESSION_ALIVE_MINUTES)
+    answered = Response.objects.filter(
+        trial__position=0, trial__session__state=SessionState.ACTIVE, trial__session__started_at__gt=answered_since
+    )
+    is_young = Q(**{f"{prefix}state": SessionState.ACTIVE, f"{prefix}started_at__gt": unanswered_since})
+    return is_young | Q(**{f"{prefix}pk__in": answered.values("trial__session")})
 
 
 def passage_get(session: RatingSession) -> Passage:
     """Return where a session stands."""
     study = session.study
-    totals = {"practice_count": study.practice_count, "main_count": study.main_count}
     ahead = list(
         Trial.objects.filter(session=session, response=None)
         .order_by("position")
         .values_list("code", "position", "kind")[: 1 + AHEAD]
     )
     if not ahead:
-        return Passage("finished", 0, 0, (), session.completion_code, **totals, is_first=False, is_phase_start=False)
+        return Passage("finished", 0, 0, (), session.completion_code, is_first=False, is_phase_start=False)
     _, place, kind = ahead[0]
     is_practice = kind == Kind.PRACTICE
     position = place + 1 if is_practice else place + 1 - study.practice_count
@@ -79,7 +87,6 @@ def passage_get(session: RatingSession) -> Passage:
         count=study.practice_count if is_practice else study.main_count,
         trials=tuple(code for code, _, _ in ahead),
         completion_code="",
-        **totals,
         is_first=place == 0,
         is_phase_start=position == 1,
     )

@@ -1,10 +1,14 @@
 """The bytes that a rater's browser gets."""
 
+import structlog
+
 from studies import images
-from studies.errors import TrialUnknown
+from studies.errors import PictureMissing, TrialUnknown
 from studies.models import RatingSession, Side, Trial
 from studies.selectors.pictures import picture_read
 from studies.selectors.sessions import AHEAD
+
+logger = structlog.get_logger(__name__)
 
 
 def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
@@ -17,6 +21,7 @@ def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
 
     Raises:
         TrialUnknown: If the session has no such trial within that window.
+        PictureMissing: If a picture's file cannot be read.
     """
     answered = Trial.objects.filter(session=session, response__isnull=False).count()
     window = range(max(0, answered - 1), answered + 1 + AHEAD)
@@ -27,5 +32,14 @@ def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
     )
     if trial is None:
         raise TrialUnknown("This pair cannot be shown now; reload the page.")
-    photo, sample = picture_read(trial.photo.high_res), picture_read(trial.pair.sample.picture)
-    return images.stimulus_bytes(*((photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)))
+    files = (trial.photo.high_res, trial.pair.sample.picture)
+    try:
+        photo, sample = (picture_read(file) for file in files)
+        return images.stimulus_bytes(*((photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)))
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG any of these
+        logger.error(  # noqa: TRY400 -- the reason says it all; a traceback for each try would bury the log
+            "picture_missing", session=session.pk, trial=trial.pk, files=[file.name for file in files], reason=str(error)
+        )
+        raise PictureMissing(
+            "A picture of this pair is missing on our side. Please tell whoever gave you the link to the study."
+        ) from error

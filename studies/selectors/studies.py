@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from studies import methods, planning
 from studies.errors import EvalsiteError, PlanImpossible
@@ -21,7 +21,6 @@ from studies.models import (
     SessionState,
     Study,
     StudyState,
-    Use,
 )
 from studies.selectors.sessions import still_running
 
@@ -32,8 +31,7 @@ DESIGN_SCHEMA = 1
 def study_problems(study: Study) -> list[str]:
     """Return a sentence for each thing that keeps the study from being prepared or opened; none if all is well."""
     problems: list[str] = []
-    is_draft = study.state == StudyState.DRAFT  # its photos are taken anew when it is prepared
-    photos = (study.photo_set.photos if is_draft else study.study_photos).count()
+    photos = _photos_judged(study).count()
     needed = study.practice_count + study.main_count
     if photos < needed:
         problems.append(
@@ -61,6 +59,13 @@ def study_problems(study: Study) -> list[str]:
     return problems
 
 
+def _photos_judged(study: Study) -> QuerySet[Photo]:
+    """Return the study's photos; those of a draft are taken from its set when it is prepared."""
+    if study.state == StudyState.DRAFT:
+        return Photo.objects.filter(photo_set=study.photo_set_id)
+    return Photo.objects.filter(study_photos__study=study)
+
+
 def _condition_problems(study: Study, condition: Condition) -> list[str]:
     try:
         method = methods.method_get(condition.method)
@@ -76,7 +81,7 @@ def _condition_problems(study: Study, condition: Condition) -> list[str]:
         return [f"The bank “{condition.bank.name}” of “{condition.label}” has other sizes than the study's photos."]
     shared = (
         Photo.objects.filter(photo_set=condition.bank)
-        .filter(source_sha256__in=study.photo_set.photos.values("source_sha256"))
+        .filter(source_sha256__in=_photos_judged(study).values("source_sha256"))
         .values("source_sha256")
         .distinct()
         .count()
@@ -137,7 +142,7 @@ def design_get(study: Study) -> dict[str, Any]:
             "role": condition.role,
             "method": condition.method,
             "parameters": methods.method_get(condition.method).parameters_check(condition.parameters),
-            "digest": condition.digest,
+            "digest": condition.samples.values_list("source_digest", flat=True).order_by("source_digest").first() or "",
         }
         for condition in study.conditions.order_by("position")
     ]
@@ -190,8 +195,3 @@ def design_json(study: Study) -> str:
     if study.is_frozen:
         return study.design
     return json.dumps(design_get(study), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def practice_photos(study: Study) -> int:
-    """Return how many photos are kept for practice."""
-    return study.study_photos.filter(use=Use.PRACTICE).count()

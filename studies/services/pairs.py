@@ -1,5 +1,7 @@
 """Photos are set against samples."""
 
+from django.db.models import F
+
 from studies.models import Kind, Pair, Rater, RatingSession, Response, Role, Sample, Study, Trial, Use
 
 _KIND = {
@@ -13,13 +15,13 @@ def pairs_build(*, study: Study) -> int:
     """Make the pairs of a study whose samples are all ready; return how many.
 
     Tested conditions give practice pairs of the practice photos and test pairs of the others; golden conditions give
-    golden pairs of those others. Pairs and previews from an earlier preparation are removed.
+    golden pairs of those others. A sample that equals its photo gives no pair: nobody could choose. Pairs and
+    previews from an earlier preparation are removed.
     """
     pairs_clear(study=study)
     uses = dict(study.study_photos.values_list("photo_id", "use"))
-    samples = (
-        Sample.objects.filter(condition__study=study).order_by("pk").values_list("pk", "photo_id", "condition__role")
-    )
+    different = Sample.objects.filter(condition__study=study, photo__in=uses).exclude(sha256=F("photo__sha256"))
+    samples = different.order_by("pk").values_list("pk", "photo_id", "condition__role")
     pairs = [
         Pair(study=study, sample_id=sample, kind=_KIND[Role(role), Use(uses[photo])])
         for sample, photo, role in samples

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 
 from studies.errors import StudyNotOpen, TrialNotCurrent, TrialUnknown
-from studies.models import Kind, RatingSession, Response, Side, StudyState, Trial
+from studies.models import Kind, RatingSession, Response, Side, Study, StudyState, Trial
 from studies.selectors.sessions import Passage, passage_get
 from studies.services.sessions import session_finish
 
@@ -45,6 +45,8 @@ def response_record(
     exposure_first_ms: float | None,
     exposure_second_ms: float | None,
     was_hidden: bool,
+    device_scale: int | None = None,
+    pixel_ratio: float | None = None,
 ) -> Recorded:
     """Keep the answer to the current trial; an answer to an earlier trial changes nothing and gets the same reply.
 
@@ -56,6 +58,8 @@ def response_record(
         exposure_first_ms: For how long the first image really showed, if the browser could tell.
         exposure_second_ms: The same for the second.
         was_hidden: Whether the page was hidden while images showed.
+        device_scale: Device pixels that showed one image pixel along each axis, if the browser told.
+        pixel_ratio: Device pixels for one CSS pixel, likewise.
 
     Raises:
         TrialUnknown: If the session has no such trial.
@@ -77,6 +81,8 @@ def response_record(
                 exposure_first_ms=exposure_first_ms,
                 exposure_second_ms=exposure_second_ms,
                 was_hidden=was_hidden,
+                device_scale=device_scale,
+                pixel_ratio=pixel_ratio,
             ),
         )
     kept = Response.objects.get(trial=trial)
@@ -88,9 +94,9 @@ def response_record(
 
 
 def _response_create(session: RatingSession, trial: Trial, response: Response) -> None:
-    if session.study.state == StudyState.CLOSED:
-        raise StudyNotOpen("This study has been closed; your earlier answers are kept, this one came too late.")
     with transaction.atomic():
+        if Study.objects.values_list("state", flat=True).get(pk=session.study_id) == StudyState.CLOSED:
+            raise StudyNotOpen("This study has been closed; your earlier answers are kept, this one came too late.")
         current = Trial.objects.filter(session=session, response=None).order_by("position").first()
         if current is None or current.pk != trial.pk:
             if Response.objects.filter(trial=trial).exists():

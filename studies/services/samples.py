@@ -2,8 +2,9 @@
 
 import contextlib
 import hashlib
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from django.core.files.base import ContentFile
@@ -13,9 +14,13 @@ from numpy.typing import NDArray
 from studies import images, methods
 from studies.errors import EvalsiteError, PictureTooSmall
 from studies.models import Condition, Photo, Sample, SampleStatus, Study, StudyState
+from studies.models.files import file_delete_on_commit
 from studies.selectors.pictures import bank_get, pictures_read
+from studies.selectors.results import FIDELITY
 from studies.services.pairs import pairs_build
 from studies.statistics import fidelity
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 64
 """Samples made together, by one task."""
@@ -24,14 +29,18 @@ CHUNK = 64
 def samples_plan(*, study: Study) -> list[list[int]]:
     """Enter one pending sample for each photo and condition that has none, and return those to make, in chunks.
 
-    Calling it again is harmless: what is ready stays, what failed is tried again.
+    Calling it again is harmless: what is ready stays, unless it was made with another checkpoint or bank than the
+    condition has now; what failed is tried again.
 
     Returns:
-        Primary keys of pending samples, each list of one condition.
+        Primary keys of pending samples, each list of one condition; none if the study is not preparing.
     """
-    conditions = list(study.conditions.order_by("position"))
-    photos = list(Photo.objects.filter(study_photos__study=study).order_by("pk"))
+    conditions = list(study.conditions.select_related("study__photo_set", "bank").order_by("position"))
+    sources = {condition.pk: _source_digest(condition) for condition in conditions}
     with transaction.atomic():
+        if Study.objects.select_for_update().get(pk=study.pk).state != StudyState.PREPARING:
+            return []
+        photos = list(Photo.objects.filter(study_photos__study=study).order_by("pk"))
         Sample.objects.bulk_create(
             [
                 Sample(condition=condition, photo=photo, seed=seed_of(study=study, condition=condition, photo=photo))
@@ -43,12 +52,26 @@ def samples_plan(*, study: Study) -> list[list[int]]:
         Sample.objects.filter(condition__study=study, status=SampleStatus.FAILED).update(
             status=SampleStatus.PENDING, reason=""
         )
+        for condition in conditions:
+            made = condition.samples.filter(status=SampleStatus.READY)
+            for sample in made.exclude(source_digest=sources[condition.pk]):
+                file_delete_on_commit(sample.picture)
+                sample.picture, sample.sha256, sample.status = "", "", SampleStatus.PENDING
+                sample.save(update_fields=["picture", "sha256", "status"])
     chunks = []
     for condition in conditions:
         pending = condition.samples.filter(status=SampleStatus.PENDING).order_by("pk").values_list("pk", flat=True)
         keys = list(pending)
         chunks += [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
     return chunks
+
+
+def _source_digest(condition: Condition) -> str:
+    """Return the digest of what the condition is made with now; what cannot be loaded has none and fails later."""
+    try:
+        return upscaler_load(condition).digest
+    except EvalsiteError:
+        return ""
 
 
 def seed_of(*, study: Study, condition: Condition, photo: Photo) -> int:
@@ -71,17 +94,8 @@ def samples_generate(*, keys: Sequence[int]) -> int:
         .select_related("condition__study__photo_set", "condition__bank", "photo")
         .order_by("condition", "pk")
     )
-    made = 0
-    for condition in {sample.condition.pk: sample.condition for sample in samples}.values():
-        batch = [sample for sample in samples if sample.condition_id == condition.pk]
-        try:
-            upscaler = upscaler_load(condition)
-            made += len(_batch_make(batch, upscaler))
-        except EvalsiteError as error:
-            Sample.objects.filter(pk__in=[sample.pk for sample in batch]).update(
-                status=SampleStatus.FAILED, reason=str(error)
-            )
-    return made
+    conditions = {sample.condition_id for sample in samples}
+    return sum(_batch_make([s for s in samples if s.condition_id == condition]) for condition in sorted(conditions))
 
 
 def upscaler_load(condition: Condition) -> methods.Upscaler:
@@ -101,26 +115,61 @@ def upscaler_load(condition: Condition) -> methods.Upscaler:
     )
 
 
-def _batch_make(batch: Sequence[Sample], upscaler: methods.Upscaler) -> list[Sample]:
-    """Make the samples of one condition."""
-    condition = batch[0].condition
+def _batch_make(batch: list[Sample]) -> int:
+    """Make samples of one condition. What fails together is tried one by one, so that one bad photo fails alone."""
+    try:
+        _batch_fill(batch, upscaler_load(batch[0].condition))
+    except EvalsiteError as error:
+        reason = str(error)
+    except Exception as error:  # whatever it is, the researcher must see it, not only the worker's log
+        if len(batch) > 1:
+            return sum(_batch_make([sample]) for sample in batch)
+        logger.exception("A sample could not be made", extra={"sample": batch[0].pk})
+        reason = (
+            f"The sample of {batch[0].photo} could not be made ({type(error).__name__}: {error}); "
+            "mend that and run it again."
+        )
+    else:
+        return _batch_keep(batch)
+    with _preparing(batch) as still_pending:
+        Sample.objects.filter(pk__in=still_pending).update(status=SampleStatus.FAILED, reason=reason)
+    return 0
+
+
+def _batch_fill(batch: list[Sample], upscaler: methods.Upscaler) -> None:
+    """Set picture, digests and metrics of samples of one condition, writing the files but not the rows."""
     low_res = pictures_read(sample.photo.low_res for sample in batch)
     photos = pictures_read(sample.photo.high_res for sample in batch)
     begun = time.perf_counter()
     high_res = upscaler(low_res, seeds=[sample.seed for sample in batch])
     duration_s = (time.perf_counter() - begun) / len(batch)
-    figures = fidelity_figures(high_res, photos, low_res, factor=condition.study.photo_set.factor)
-    kept = []
+    figures = fidelity_figures(high_res, photos, low_res, factor=batch[0].condition.study.photo_set.factor)
     for i, sample in enumerate(batch):
-        sample.status, sample.reason, sample.duration_s = SampleStatus.READY, "", duration_s
+        sample.status, sample.duration_s, sample.source_digest = SampleStatus.READY, duration_s, upscaler.digest
         sample.sha256 = images.sha256_of(high_res[i])
         for name, values in figures.items():
             setattr(sample, name, float(values[i]))
         sample.picture.save(f"{sample.sha256[:16]}.png", ContentFile(images.encode_png(high_res[i])), save=False)
-        kept.append(sample)
-    Condition.objects.filter(pk=condition.pk).update(digest=upscaler.digest)
-    Sample.objects.bulk_update(kept, ["status", "reason", "duration_s", "sha256", "picture", *figures])
-    return kept
+
+
+def _batch_keep(batch: list[Sample]) -> int:
+    """Keep finished samples, unless another worker was faster or the study went on without them."""
+    fields = ["status", "duration_s", "source_digest", "sha256", "picture", *FIDELITY]
+    with _preparing(batch) as still_pending:
+        Sample.objects.bulk_update([sample for sample in batch if sample.pk in still_pending], fields)
+    for sample in batch:
+        if sample.pk not in still_pending:
+            sample.picture.delete(save=False)
+    return len(still_pending)
+
+
+@contextlib.contextmanager
+def _preparing(batch: list[Sample]) -> Iterator[set[int]]:
+    """Hold the study of a batch fast, and give the samples of the batch that may still be written."""
+    with transaction.atomic():
+        study = Study.objects.select_for_update().get(pk=batch[0].condition.study_id)
+        pending = Sample.objects.filter(pk__in=[sample.pk for sample in batch], status=SampleStatus.PENDING)
+        yield set(pending.values_list("pk", flat=True)) if study.state == StudyState.PREPARING else set()
 
 
 def fidelity_figures(

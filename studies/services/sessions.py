@@ -5,7 +5,7 @@ import secrets
 
 import numpy as np
 from django.core import signing
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
@@ -25,6 +25,7 @@ from studies.models import (
     StudyState,
     Trial,
 )
+from studies.models.choices import token_make
 from studies.selectors.sessions import still_running
 from studies.selectors.studies import pair_options
 from studies.statistics import attention
@@ -72,18 +73,39 @@ def session_check(*, study: Study, origin: Origin) -> None:
         raise StudyNotOpen(_NOT_OPEN.get(StudyState(study.state), "It has not opened yet. Come back later."))
 
 
-def session_start(*, study: Study, origin: Origin = Origin.PERSON) -> RatingSession:
-    """Plan a session for a new rater who has consented, and keep it.
+def session_start(*, study: Study, origin: Origin = Origin.PERSON, entry_token: str = "") -> RatingSession:
+    """Plan a session for a new rater who has consented, and keep it; a consent that comes again starts nothing.
+
+    Args:
+        study: The study.
+        origin: What the rater is.
+        entry_token: The word of the consent form: a form that is sent twice gets the session that it got first. A new
+            one if empty, or if it was used for another study or origin.
 
     Raises:
         StudyNotOpen: If the study takes no raters of this origin now.
         StudyFull: If every place is taken by a finished or running session.
         PlanImpossible: If the study has too few photos.
     """
-    session_check(study=study, origin=origin)
+    token = entry_token or token_make()
+    try:
+        return _session_create(study, origin=origin, token=token)
+    except IntegrityError:
+        if not RatingSession.objects.filter(entry_token=token).exists():
+            raise
+        return _session_create(study, origin=origin, token=token)  # the same form, sent twice at once, finds the other
+
+
+def _session_create(study: Study, *, origin: Origin, token: str) -> RatingSession:
+    """Return the session that the token started, or a new one."""
     seed = secrets.randbits(62)
     rng = np.random.default_rng(seed)
     with transaction.atomic():
+        study = Study.objects.select_for_update().get(pk=study.pk)  # places and balance are counted one rater at a time
+        used = RatingSession.objects.filter(entry_token=token).select_related("rater").first()
+        if used is not None and (used.study_id, used.rater.origin) == (study.pk, origin):
+            return used
+        session_check(study=study, origin=origin)
         tested = list(study.conditions.filter(role=Role.TEST).order_by("position"))
         condition = _condition_choose(study, tested, origin=origin, rng=rng)
         planned = planning.plan_session(
@@ -99,6 +121,7 @@ def session_start(*, study: Study, origin: Origin = Origin.PERSON) -> RatingSess
             condition=condition,
             seed=seed,
             consent_sha256=hashlib.sha256(study.consent_text.encode()).hexdigest(),
+            entry_token=token if used is None else token_make(),
         )
         Trial.objects.bulk_create(
             [

@@ -17,9 +17,6 @@ from studies.protocols import PRESETS
 from studies.selectors.studies import design_json, study_problems
 from studies.services.pairs import pairs_clear
 
-PRACTICE_SPARE = 2
-"""Practice photos kept beyond those one session shows, where there are enough."""
-
 
 @dataclass(frozen=True)
 class ConditionSpec:
@@ -87,9 +84,12 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
         method = methods.method_get(spec.method)
         parameters = method.parameters_check(spec.parameters)
         label = spec.label or _label_make(method, parameters)
-        slug = slugify(label.replace(".", "-"))[:50]
+        slug = slugify(label.replace(".", "-"))[:50] or f"{spec.method.replace('_', '-')}-{position + 1}"
         if slug in rows:
-            raise ParameterInvalid(f"Two conditions are called “{label}”; give one of them another label.")
+            raise ParameterInvalid(
+                f"“{label}” and “{rows[slug].label}” would have one name, {slug}, in exports; "
+                "give one of them another label."
+            )
         rows[slug] = Condition(
             study=study,
             position=position,
@@ -146,15 +146,24 @@ def study_prepare(*, study: Study) -> None:
 
 
 def photos_take(*, study: Study) -> None:
-    """Enter every photo of the study's set; which ones serve for practice follows from the study's seed."""
-    photos = list(study.photo_set.photos.order_by("sha256").values_list("pk", flat=True))
-    spare = len(photos) - study.practice_count - study.main_count
-    practice = study.practice_count + min(PRACTICE_SPARE, max(0, spare)) if study.practice_count else 0
-    order = np.random.default_rng(study.seed).permutation(len(photos))
-    for_practice = {photos[i] for i in order[:practice]}
+    """Enter every photo of the study's set; which ones serve for practice follows from the study's seed.
+
+    Photos cut from one photograph stay together, so that practice shows nothing of what is judged later: photographs
+    are drawn until there are enough photos for practice.
+    """
+    photos = list(study.photo_set.photos.order_by("sha256").values_list("pk", "source_sha256"))
+    scenes: dict[str, list[int]] = {}
+    for pk, source in photos:
+        scenes.setdefault(source, []).append(pk)
+    sources = sorted(scenes)
+    for_practice: set[int] = set()
+    for i in np.random.default_rng(study.seed).permutation(len(sources)):
+        if len(for_practice) >= study.practice_count:
+            break
+        for_practice.update(scenes[sources[i]])
     study.study_photos.all().delete()
     StudyPhoto.objects.bulk_create(
-        StudyPhoto(study=study, photo_id=pk, use=Use.PRACTICE if pk in for_practice else Use.MAIN) for pk in photos
+        StudyPhoto(study=study, photo_id=pk, use=Use.PRACTICE if pk in for_practice else Use.MAIN) for pk, _ in photos
     )
 
 

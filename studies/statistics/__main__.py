@@ -7,6 +7,7 @@ from pathlib import Path
 
 from studies.errors import EvalsiteError
 from studies.reports import FORMATS
+from studies.statistics.arguments import alpha_argument
 from studies.statistics.fool_rate import ESTIMANDS
 from studies.statistics.responses_csv import REQUIRED_COLUMNS, read_responses
 from studies.statistics.results import ORIGINS, result_table, single_origin
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("responses", type=Path, help="CSV file with one row for each response")
     parser.add_argument("--format", choices=sorted(FORMATS), default="text", help="default: text")
     parser.add_argument(
-        "--alpha", type=_alpha, default=0.05, help="one minus the level of the intervals; default: 0.05"
+        "--alpha", type=alpha_argument, default=0.05, help="one minus the level of the intervals; default: 0.05"
     )
     parser.add_argument(
         "--estimand",
@@ -54,13 +55,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--origin", choices=ORIGINS, help="whose votes to count, if the file holds both")
     return parser
-
-
-def _alpha(text: str) -> float:
-    alpha = float(text)
-    if not 0 < alpha < 1:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
-    return alpha
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ here is the "two-way Wilson" interval: a Wilson score interval whose effective n
 (rater x photo) cluster-robust variance, with a t quantile.
 
 A photo is one cluster however many draws or methods were made from it: its samples share what is easy or hard in it.
+Photos that were cut from one photograph, its scene, share that too, and form one cluster together.
 
 References:
     Cameron, Gelbach and Miller (2011), "Robust inference with multiway clustering".
@@ -34,9 +35,9 @@ INTERVAL_METHODS: dict[IntervalMethod, str] = {
 }
 
 MIN_CLUSTERS = 10
-"""Fewer raters or photos than this: a rate, but no interval."""
+"""Fewer raters or scenes than this: a rate, but no interval."""
 FEW_CLUSTERS = 30
-"""Fewer raters or photos than this: an interval with a note."""
+"""Fewer raters or scenes than this: an interval with a note."""
 
 
 class Interval(NamedTuple):
@@ -104,7 +105,7 @@ class FoolRate:
 
     Attributes:
         rate: Share of votes in which the rater was fooled, in [0, 1]; 0.5 means "cannot tell".
-        ci_low: Lower end of the interval in [0, 1]; None when there are too few raters or photos.
+        ci_low: Lower end of the interval in [0, 1]; None when there are too few raters or scenes.
         ci_high: Upper end.
         ci_method: Which interval; None when there is none.
         alpha: One minus the level of the interval: 0.05 for 95 %.
@@ -113,9 +114,10 @@ class FoolRate:
         n_fooled: Number of votes in which the rater was fooled.
         n_raters: Raters with at least one vote.
         n_photos: Photos with at least one vote.
+        n_scenes: Scenes with at least one vote: the clusters of images.
         deff: Design effect: how many times larger the variance is than with independent votes.
         deff_raters: Part of it due to raters, V_R / vb. The whole is about raters + photos - 1.
-        deff_photos: Part of it due to photos, V_I / vb.
+        deff_photos: Part of it due to photos, V_I / vb, those of one scene taken together.
         is_deff_assumed: Whether `deff` was taken from the study's other methods, the votes being all alike.
         independent_low: Lower end of the plain Wilson interval, as if all votes were independent. A contrast only: it
             covers the truth in 60 to 85 % of studies, not in 95 %.
@@ -135,6 +137,7 @@ class FoolRate:
     n_fooled: int
     n_raters: int
     n_photos: int
+    n_scenes: int
     deff: float | None
     deff_raters: float | None
     deff_photos: float | None
@@ -314,6 +317,7 @@ def fool_rate(
     *,
     rater: ArrayLike,
     photo: ArrayLike,
+    scene: ArrayLike | None = None,
     alpha: float = 0.05,
     estimand: Estimand = "new",
     method: IntervalMethod = "two_way_wilson",
@@ -321,13 +325,15 @@ def fool_rate(
 ) -> FoolRate:
     """Estimate the share of votes that fooled the rater, with an interval for other raters and other photos.
 
-    No interval is given below 10 raters or 10 photos. If all votes are alike (nobody or everybody fooled) the design
+    No interval is given below 10 raters or 10 scenes. If all votes are alike (nobody or everybody fooled) the design
     effect cannot be estimated, and `assumed_deff` stands in for it.
 
     Args:
         fooled: (n,) bool, or 0 and 1. Counted votes of one condition: no practice, no golden pairs.
         rater: (n,) identifiers of raters.
         photo: (n,) identifiers of photos.
+        scene: (n,) identifiers of the photographs that the photos were cut from: the clusters of images. None if each
+            photo is a photograph of its own.
         alpha: One minus the level of the interval.
         estimand: "new" raters and new photos, or new raters on "these" photos only.
         method: Default interval, or the conservative one.
@@ -351,22 +357,25 @@ def fool_rate(
         raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
     if assumed_deff < 1:
         raise ValueError(f"assumed_deff must be at least 1, got {assumed_deff}")
-    parts = variance_parts(fooled, rater=rater, photo=photo)
+    parts = variance_parts(fooled, rater=rater, photo=photo if scene is None else scene)
+    n_scenes = parts.n_photos
+    n_photos = n_scenes if scene is None else np.unique(cluster_codes(photo)).size
+    image = "photo" if n_photos == n_scenes else "scene"
     is_uniform = parts.n_fooled in (0, parts.n_votes)
     deff = assumed_deff if is_uniform else parts.deff(estimand)
     notes: list[str] = []
     interval: Interval | None = None
-    if deff is None or min(parts.n_raters, parts.n_photos) < MIN_CLUSTERS:
+    if deff is None or min(parts.n_raters, n_scenes) < MIN_CLUSTERS:
         notes.append(
-            f"No interval: {_counted(parts.n_raters, 'rater')} and {_counted(parts.n_photos, 'photo')}; "
+            f"No interval: {_counted(parts.n_raters, 'rater')} and {_counted(n_scenes, image)}; "
             f"it takes at least {MIN_CLUSTERS} of each."
         )
     else:
         shape = two_way_wilson if method == "two_way_wilson" else korn_graubard
         interval = shape(rate=parts.rate, n_votes=parts.n_votes, deff=deff, df=parts.df(estimand), alpha=alpha)
-        if min(parts.n_raters, parts.n_photos) < FEW_CLUSTERS:
+        if min(parts.n_raters, n_scenes) < FEW_CLUSTERS:
             notes.append(
-                f"Few clusters: {parts.n_raters} raters and {parts.n_photos} photos; "
+                f"Few clusters: {parts.n_raters} raters and {n_scenes} {image}s; "
                 f"below {FEW_CLUSTERS} of either the interval is approximate."
             )
     bound = rater_level_bound(n_raters=parts.n_raters, alpha=alpha) if parts.n_fooled == 0 else None
@@ -389,10 +398,11 @@ def fool_rate(
         n_responses=parts.n_votes,
         n_fooled=parts.n_fooled,
         n_raters=parts.n_raters,
-        n_photos=parts.n_photos,
+        n_photos=n_photos,
+        n_scenes=n_scenes,
         deff=deff,
         deff_raters=parts.raters / parts.binomial if has_parts else None,
-        deff_photos=parts.photos / parts.binomial if has_parts and parts.n_photos > 1 else None,
+        deff_photos=parts.photos / parts.binomial if has_parts and n_scenes > 1 else None,
         is_deff_assumed=is_uniform,
         independent_low=independent.low,
         independent_high=independent.high,

@@ -34,8 +34,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("study", "slug of the study; the same in every row"),
     Column("study_title", "title of the study for people; the same in every row"),
     Column("design_sha256", "SHA-256 of the canonical JSON of the frozen design; the same in every row"),
-    Column("session", "code of the rating session", is_required=True),
-    Column("rater", "pseudonym of the rater, within this study", is_required=True),
+    Column("session", "name of the rating session: `session-<number>` in this site's exports", is_required=True),
+    Column(
+        "rater",
+        "pseudonym of the rater: `rater-<number>` in this site's exports, numbered across all its studies",
+        is_required=True,
+    ),
     Column("origin", "`person`, `simulated` or `preview`; without the column, `person`"),
     Column("completed", "1 if the session reached its end, else 0; the same in all rows of a session; default 1"),
     Column(
@@ -53,6 +57,11 @@ COLUMNS: tuple[Column, ...] = (
         "for a condition that occurs in golden pairs only, else `test`",
     ),
     Column("photo", "identifier of the photo; the same for all samples made of one input", is_required=True),
+    Column(
+        "scene",
+        "identifier of the photograph that the photo was cut from; photos of one scene form one cluster of the "
+        "interval; default: the photo itself",
+    ),
     Column("position", "place of the trial in its session, from 0 or 1; no place occurs twice in a session"),
     Column("kind", "`practice` (feedback, not counted), `test` (counted) or `golden` (obvious)", is_required=True),
     Column("photo_side", "where the photo was: `first` or `second`"),
@@ -61,6 +70,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("rt_ms", "reaction time in ms, from the buttons' coming alive to the answer"),
     Column("exposure_first_ms", "how long the browser really showed the first picture, in ms"),
     Column("exposure_second_ms", "the same for the second picture"),
+    Column(
+        "device_scale",
+        "device pixels that showed one pixel of the picture, along each axis; empty if the browser did not tell",
+    ),
+    Column("pixel_ratio", "device pixels for one CSS pixel on the rater's screen, likewise"),
     Column("was_hidden", "1 if the page was hidden while pictures were up, else 0"),
     Column("answered_at", "when the server received the answer, ISO 8601, UTC"),
     Column("question", "the wording that the rater answered"),
@@ -140,7 +154,8 @@ class _Reader:
         self.sessions: dict[str, tuple[int, tuple[str, ...]]] = {}
         self.places: dict[tuple[str, str], int] = {}
         self.conditions: dict[str, tuple[int, _Condition]] = {}
-        self.votes: list[tuple[str, str, str, str, str, bool, bool, bool, str, str]] = []
+        self.scenes: dict[str, tuple[int, str]] = {}
+        self.votes: list[tuple[str, str, str, str, str, str, bool, bool, bool, str, str]] = []
 
     def read(self, file: TextIO, *, study: str) -> Responses:
         for cells in self._rows(file):
@@ -153,7 +168,7 @@ class _Reader:
             if cells["kind"] != DECLARATION:
                 self._take_vote()
         conditions = sorted(self.conditions.items(), key=lambda item: item[1][1].order)
-        columns = list(zip(*self.votes, strict=True)) or [()] * 10
+        columns = list(zip(*self.votes, strict=True)) or [()] * 11
         text = [np.array(column, dtype=np.str_) for column in columns]
         truth = [np.array(column, dtype=np.bool_) for column in columns]
         return Responses(
@@ -161,13 +176,14 @@ class _Reader:
                 session=text[0],
                 rater=text[1],
                 photo=text[2],
-                condition=text[3],
-                kind=text[4],
-                fooled=truth[5],
-                excluded=truth[6],
-                completed=truth[7],
-                origin=text[8],
-                exclusion_reason=text[9],
+                scene=text[3],
+                condition=text[4],
+                kind=text[5],
+                fooled=truth[6],
+                excluded=truth[7],
+                completed=truth[8],
+                origin=text[9],
+                exclusion_reason=text[10],
             ),
             conditions=tuple(_result_condition(name, condition) for name, (_, condition) in conditions),
             fidelity={
@@ -254,9 +270,12 @@ class _Reader:
             if line != self.line:
                 self._fail(f"repeats position {cells['position']} of session {session!r} from line {line}; keep one")
         photo, fooled = self._filled("photo"), self._truth("fooled")
-        self.votes.append(
-            (session, rater, photo, cells["condition"], cells["kind"], fooled, excluded, completed, origin, reason)
-        )
+        scene = cells.get("scene", "") or photo
+        line, known_scene = self.scenes.setdefault(photo, (self.line, scene))
+        if scene != known_scene:
+            self._fail(f"scene of photo {photo!r} is not {known_scene!r} as in line {line}; make them alike")
+        about_pair = (photo, scene, cells["condition"], cells["kind"], fooled)
+        self.votes.append((session, rater, *about_pair, excluded, completed, origin, reason))
 
     def _filled(self, name: str) -> str:
         if not self.cells[name]:

@@ -49,6 +49,8 @@ class Votes:
         session: (n,) identifiers of sessions, integers or strings.
         rater: (n,) identifiers of raters.
         photo: (n,) identifiers of photos: one for each input, however many samples were made of it.
+        scene: (n,) identifiers of the photographs that the photos were cut from, one for each photo: the clusters of
+            images. The photo itself if it is a photograph of its own.
         condition: (n,) names of conditions.
         kind: (n,) "practice", "test" or "golden"; only "test" counts.
         fooled: (n,) bool: the sample was taken for the photo.
@@ -61,6 +63,7 @@ class Votes:
     session: NDArray[Any]
     rater: NDArray[Any]
     photo: NDArray[Any]
+    scene: NDArray[Any]
     condition: NDArray[np.str_]
     kind: NDArray[np.str_]
     fooled: Mask
@@ -172,6 +175,7 @@ class ResultRow:
     n_fooled: int
     n_raters: int
     n_photos: int
+    n_scenes: int
     excluded_sessions: int
     fool_rate_all: float | None
     ci_low_all: float | None
@@ -216,6 +220,11 @@ class ResultTable:
     def is_simulated(self) -> bool:
         """Whether these are votes of programs, not of people."""
         return self.origin == "simulated"
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether several photos were cut from one photograph, so that scenes are fewer than photos."""
+        return any(row.n_scenes != row.n_photos for row in self.rows)
 
 
 def session_flow(votes: Votes, *, origin: Origin = "person") -> Flow:
@@ -270,15 +279,15 @@ def result_table(
         The table.
 
     Raises:
-        ValueError: If an argument has no meaning, or votes name a condition that has no row.
+        ValueError: If an argument has no meaning, votes name a condition that has no row, or a photo has two scenes.
 
     Example:
         >>> n = 400
         >>> rater, photo = np.divmod(np.arange(n), 20)
         >>> words = lambda word: np.full(n, word)
         >>> votes = Votes(
-        ...     session=rater, rater=rater, photo=photo, condition=words("regression"), kind=words("test"),
-        ...     fooled=(rater + photo) % 10 == 0, excluded=rater == 19, completed=rater >= 0,
+        ...     session=rater, rater=rater, photo=photo, scene=photo, condition=words("regression"),
+        ...     kind=words("test"), fooled=(rater + photo) % 10 == 0, excluded=rater == 19, completed=rater >= 0,
         ...     origin=words("person"), exclusion_reason=words(""),
         ... )
         >>> table = result_table(
@@ -304,7 +313,11 @@ def result_table(
         if condition.role != TEST and (is_test & (votes.condition == condition.name)).any():
             raise ValueError(f"{condition.name} has the role {condition.role!r}, but votes in test pairs")
 
-    session, rater, photo = (cluster_codes(column) for column in (votes.session, votes.rater, votes.photo))
+    columns = (votes.session, votes.rater, votes.photo, votes.scene)
+    session, rater, photo, scene = (cluster_codes(column) for column in columns)
+    _, first, place = np.unique(photo, return_index=True, return_inverse=True)
+    if (scene != scene[first][place]).any():
+        raise ValueError(f"photo {votes.photo[scene != scene[first][place]][0]} has two scenes; give it one")
     completed = is_test & (votes.origin == origin) & votes.completed
     counted = completed & ~votes.excluded
     tested = {condition.name: votes.condition == condition.name for condition in conditions if condition.role == TEST}
@@ -318,6 +331,7 @@ def result_table(
                 votes.fooled[chosen],
                 rater=rater[chosen],
                 photo=photo[chosen],
+                scene=scene[chosen],
                 alpha=alpha,
                 estimand=estimand,
                 method=method,
@@ -417,6 +431,7 @@ def _row(
         n_fooled=rate.n_fooled if rate else 0,
         n_raters=rate.n_raters if rate else 0,
         n_photos=rate.n_photos if rate else 0,
+        n_scenes=rate.n_scenes if rate else 0,
         excluded_sessions=excluded_sessions,
         fool_rate_all=rate_all.rate if rate_all else None,
         ci_low_all=rate_all.ci_low if rate_all else None,

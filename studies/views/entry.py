@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 from studies.errors import StudyUnknown
 from studies.forms import ConsentForm
 from studies.models import Origin, Study
+from studies.models.choices import token_make
 from studies.services.sessions import origin_verify, session_check, session_start
 from studies.views.errors import errors_as_pages
 
@@ -25,10 +26,11 @@ def entry(request: HttpRequest, study_code: str) -> HttpResponse:
     origin = origin_verify(study=study, token=token) if token else Origin.PERSON
     form = ConsentForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        session = session_start(study=study, origin=origin)
+        session = session_start(study=study, origin=origin, entry_token=form.cleaned_data["entry_token"])
         return HttpResponseRedirect(reverse("studies:rate", args=[session.code]), status=303)
     session_check(study=study, origin=origin)
-    context = {"study": study, "form": form, "origin": origin}
+    sent_token = form.cleaned_data.get("entry_token") if form.is_bound else None
+    context = {"study": study, "form": form, "origin": origin, "entry_token": sent_token or token_make()}
     return render(request, "studies/landing.html", context, status=400 if form.is_bound else 200)
 
 

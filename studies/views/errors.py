@@ -9,6 +9,7 @@ from django.shortcuts import render
 
 from studies.errors import (
     EvalsiteError,
+    PictureMissing,
     PlanImpossible,
     SessionUnknown,
     StudyFull,
@@ -31,6 +32,7 @@ class Answer(NamedTuple):
 
 
 ANSWERS: dict[type[EvalsiteError], Answer] = {
+    PictureMissing: Answer(410, "This pair cannot be shown"),
     PlanImpossible: Answer(409, "This study cannot start"),
     SessionUnknown: Answer(404, "Nothing is kept at this address"),
     StudyFull: Answer(409, "Every place is taken"),

@@ -39,10 +39,10 @@ def answer(request: HttpRequest, session_code: str) -> HttpResponse:
     session = session_get(code=session_code)
     try:
         sent = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         sent = None
-    if not isinstance(sent, dict):
-        return JsonResponse({"error": "The answer cannot be kept: it must be a JSON object."}, status=400)
+    if not isinstance(sent, dict) or any(isinstance(value, dict | list) for value in sent.values()):
+        return JsonResponse({"error": "The answer cannot be kept: it must be a flat JSON object."}, status=400)
     form = ResponseForm(sent)
     if not form.is_valid():
         return JsonResponse({"error": form.sentence()}, status=400)
@@ -55,6 +55,8 @@ def answer(request: HttpRequest, session_code: str) -> HttpResponse:
         exposure_first_ms=given["exposure_first_ms"],
         exposure_second_ms=given["exposure_second_ms"],
         was_hidden=given["was_hidden"],
+        device_scale=given["device_scale"],
+        pixel_ratio=given["pixel_ratio"],
     )
     feedback = recorded.feedback
     told = None if feedback is None else {"correct": feedback.correct, "photo_side": feedback.photo_side}

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from studies.management.commands import demo
 from studies.models import PhotoSet, StudyState
+from studies.services.studies import study_open
 from tests.factories import make_open_study, make_picture, make_researcher, make_session, make_study, png_bytes
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +40,12 @@ def test_results_prints_every_form(form: str) -> None:
     study = make_open_study()
     make_session(study)
     assert "Smooth" in run("results", study.slug, "--format", form)
+
+
+@pytest.mark.parametrize("alpha", ["0", "1", "2", "nan", "much"])
+def test_results_of_an_impossible_level_are_refused(alpha: str) -> None:
+    with pytest.raises(CommandError, match=f"--alpha: must be a number between 0 and 1, such as 0.05; got '{alpha}'"):
+        run("results", "any", "--alpha", alpha)
 
 
 def test_an_unknown_study_is_said_with_those_there_are() -> None:
@@ -73,6 +80,8 @@ def test_import_photos_takes_folders_and_zips_and_can_be_run_again(tmp_path: Pat
     assert '"broken.jpg"' in said
     assert "0 pictures added to “Mine”, 2 files were there already, 1 refused." in run(*arguments)
     assert PhotoSet.objects.get().photos.count() == 2
+    with pytest.raises(CommandError, match="“Mine” has high res size 32, not 64; leave that out"):
+        run(*arguments, "--high-res-size", "64")
     with pytest.raises(CommandError, match="no researcher 'nobody'"):
         run("import_photos", str(folder), "--set", "Mine", "--owner", "nobody")
     with pytest.raises(CommandError, match="gone does not exist"):
@@ -83,6 +92,9 @@ def test_sample_photos_makes_a_draft_ready() -> None:
     study = make_study(state=StudyState.DRAFT)
     assert "is ready." in run("sample_photos", study.slug)
     assert "is ready." in run("sample_photos", study.slug)
+    study_open(study=study)
+    with pytest.raises(CommandError, match=r"is open; it must be draft or preparing"):
+        run("sample_photos", study.slug)
 
 
 def test_simulated_rates_are_checked() -> None:
@@ -103,7 +115,7 @@ def test_a_taken_port_is_said_with_another_one(live_server: Any) -> None:
 
 def test_the_demo_splits_scenes_to_one_side_each() -> None:
     names = list(demo._interior_photos())
-    assert len(names) == 37
+    assert len(names) == 36
     judged, bank = demo._split(names)
     assert sorted([*judged, *bank]) == sorted(names)
     for group in demo.SAME_SCENE:

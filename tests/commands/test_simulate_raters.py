@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from studies.management.commands import simulate_raters
 from studies.models import Origin, Rater, Response
 from studies.selectors.results import result_table
+from studies.services.studies import study_pause
 from tests.factories import make_open_study
 
 RATES = {"nearest-neighbour": 0.4, "smooth": 0.1}
@@ -48,3 +50,33 @@ def test_a_site_that_is_not_there_is_said() -> None:
     study = make_open_study()
     with pytest.raises(CommandError, match=r"cannot be reached .* start it, or give its --url"):
         simulate(study, "http://127.0.0.1:9", raters=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_study_that_is_not_open_is_said(live_server: Any) -> None:
+    study = make_open_study()
+    study_pause(study=study)
+    with pytest.raises(CommandError, match="is paused: only an open one takes raters"):
+        simulate(study, live_server.url, raters=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_site_that_refuses_is_said(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_open_study()
+    monkeypatch.setattr(simulate_raters, "origin_sign", lambda **_: "forged")
+    with pytest.raises(CommandError, match=r"refused a simulated rater: GET /s/.*/ gave 403"):
+        simulate(study, live_server.url, raters=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_raters_added_later_answer_by_random_numbers_of_their_own(live_server: Any) -> None:
+    study = make_open_study()
+    simulate(study, live_server.url, raters=1)
+    simulate(study, live_server.url, raters=1)
+    first, second = (
+        list(
+            Response.objects.filter(trial__session=session).order_by("trial__position").values_list("rt_ms", flat=True)
+        )
+        for session in study.sessions.order_by("pk")
+    )
+    assert first != second

@@ -49,6 +49,15 @@ def test_figure_shows_rates_intervals_and_the_line_of_cannot_tell_as_text(table:
     assert not any("SIMULATED" in text for text in shown)
 
 
+def test_figure_of_tiles_counts_their_scenes(table: ResultTable) -> None:
+    tiled = replace(table, rows=tuple(replace(row, n_scenes=row.n_photos // 4) for row in table.rows))
+    shown = texts(fool_rates_svg(tiled))
+    row = table.rows[1]
+    assert f"n = {row.n_responses}, {row.n_raters} raters, 40 photos of 10 scenes" in shown
+    assert any("95 % intervals by scene: two-way Wilson" in text for text in shown)
+    assert not any("scene" in text for text in texts(fool_rates_svg(table)))
+
+
 def test_simulated_votes_are_marked_in_the_figure(table: ResultTable) -> None:
     assert any("SIMULATED raters" in text for text in texts(fool_rates_svg(replace(table, origin="simulated"))))
 

@@ -1,8 +1,10 @@
 import csv
 import io
 import json
+import re
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 
 from studies import __version__
@@ -27,6 +29,13 @@ def table() -> ResultTable:
 @pytest.fixture
 def simulated(table: ResultTable) -> ResultTable:
     return replace(table, origin="simulated")
+
+
+@pytest.fixture
+def tiled() -> ResultTable:
+    votes = as_votes(made_up_rows(n_raters=60, n_photos=64))
+    scene = np.array([f"s{int(photo[1:]) // 4}" for photo in votes.photo])
+    return result_table(replace(votes, scene=scene), conditions=CONDITIONS, fidelity=FIDELITY, study="rooms")
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -90,6 +99,27 @@ def test_parts_of_the_design_effect_are_shown_where_photos_enter_it(table: Resul
     assert "the parts of raters and of photos" in FORMATS["text"](table)
     assert cell not in these
     assert "the parts of raters" not in these
+
+
+@pytest.mark.parametrize("form", ["text", "latex", "markdown"])
+def test_scenes_stand_beside_photos_where_they_are_fewer(form: str, table: ResultTable, tiled: ResultTable) -> None:
+    printed = FORMATS[form](tiled)
+    head = next(line for line in printed.splitlines() if "Consistency" in line)
+    cells = next(line for line in printed.splitlines() if "pixel recursive" in line)
+    assert re.search(r"photos[ |&]+scenes", head)
+    assert re.search(r"\b64[ |&]+16\b", cells)
+    assert "a scene, the photograph that photos were cut from, counts as one image" in printed
+    assert "the parts of raters and of scenes" in printed
+    assert "Few clusters: 43 raters and 16 scenes" in printed
+    assert "scene" not in FORMATS[form](table)
+
+
+def test_data_forms_always_count_photos_and_scenes(table: ResultTable, tiled: ResultTable) -> None:
+    for made, expected in ((table, (40, 40)), (tiled, (64, 16))):
+        row = json.loads(FORMATS["json"](made))["rows"][2]
+        assert (row["n_photos"], row["n_scenes"]) == expected
+        cells = list(csv.DictReader(io.StringIO(FORMATS["csv"](made))))[2]
+        assert (int(cells["n_photos"]), int(cells["n_scenes"])) == expected
 
 
 def test_text_tells_how_visitors_became_sessions(table: ResultTable) -> None:

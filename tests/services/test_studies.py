@@ -132,6 +132,18 @@ def test_replacing_conditions_keeps_the_samples_of_those_that_stay() -> None:
     assert set(Sample.objects.filter(condition__slug="smooth").values_list("pk", flat=True)) == kept
 
 
+def test_labels_in_any_script_have_names_in_exports_and_no_two_the_same() -> None:
+    study = make_study(state=StudyState.DRAFT)
+    conditions_replace(
+        study=study, conditions=[ConditionSpec("bicubic", label="双三次"), ConditionSpec("bicubic", label="最近")]
+    )
+    assert list(study.conditions.values_list("slug", flat=True)) == ["bicubic-1", "bicubic-2"]
+    with pytest.raises(ParameterInvalid, match=r"“A b” and “a B” would have one name, a-b, in exports"):
+        conditions_replace(
+            study=study, conditions=[ConditionSpec("bicubic", label="a B"), ConditionSpec("bicubic", label="A b")]
+        )
+
+
 @pytest.mark.parametrize(
     ("spec", "error", "sentence"),
     [
@@ -189,8 +201,10 @@ def test_a_missing_checkpoint_fails_its_samples_with_the_file_and_the_cure(
     assert study.state == "preparing"
     reasons = set(Sample.objects.filter(status=SampleStatus.FAILED).values_list("reason", flat=True))
     assert reasons == {
-        f"The checkpoint regression_small.safetensors is missing from the folder {tmp_path.name}; "
-        "put it there or choose another one."
+        (
+            f"The checkpoint regression_small.safetensors is missing from the folder {tmp_path.name}; "
+            "put it there or choose another one."
+        )
     }
     assert Sample.objects.filter(condition__slug="bicubic", status=SampleStatus.READY).count() == 9
     monkeypatch.undo()

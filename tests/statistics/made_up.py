@@ -41,6 +41,7 @@ def made_up_rows(*, n_raters: int = 24, n_photos: int = 40, origin: str = "perso
                     "session": f"s{rater}",
                     "rater": f"r{rater}",
                     "photo": f"p{photo}",
+                    "scene": f"p{photo}",
                     "condition": condition,
                     "kind": kind,
                     "position": position,

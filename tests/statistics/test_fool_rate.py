@@ -257,6 +257,37 @@ def test_several_draws_of_one_photo_are_one_cluster() -> None:
     assert twice.binomial == pytest.approx(once.binomial / 2)
 
 
+def test_photos_of_one_scene_are_one_cluster() -> None:
+    rater, photo = grid(40, 64)
+    scene = photo // 4
+    fooled = (rater + scene) % 4 == 0
+    by_scene = fool_rate(fooled, rater=rater, photo=photo, scene=scene)
+    as_photos = fool_rate(fooled, rater=rater, photo=scene)
+    assert (by_scene.n_photos, by_scene.n_scenes) == (64, 16)
+    assert (as_photos.n_photos, as_photos.n_scenes) == (16, 16)
+    assert (by_scene.ci_low, by_scene.ci_high, by_scene.deff) == (as_photos.ci_low, as_photos.ci_high, as_photos.deff)
+    assert by_scene.notes == ("Few clusters: 40 raters and 16 scenes; below 30 of either the interval is approximate.",)
+    assert as_photos.notes == (by_scene.notes[0].replace("scenes", "photos"),)
+
+
+def test_tiles_of_fewer_than_ten_scenes_give_no_interval() -> None:
+    rater, photo = grid(40, 64)
+    result = fool_rate((rater + photo) % 3 == 0, rater=rater, photo=photo, scene=photo // 8)
+    assert (result.n_photos, result.n_scenes, result.ci_low) == (64, 8, None)
+    assert result.notes == ("No interval: 40 raters and 8 scenes; it takes at least 10 of each.",)
+
+
+@given(votes=votes, estimand=st.sampled_from(["new", "these"]))
+def test_photos_that_are_scenes_of_their_own_change_no_digit(
+    votes: list[tuple[bool, int, int]], estimand: Estimand
+) -> None:
+    fooled, rater, photo = map(np.array, zip(*votes, strict=True))
+    named = fool_rate(
+        fooled, rater=rater, photo=photo, scene=[f"scene {14 - code}" for code in photo], estimand=estimand
+    )
+    assert repr(asdict(named)) == repr(asdict(fool_rate(fooled, rater=rater, photo=photo, estimand=estimand)))
+
+
 def test_sparse_cells_agree_with_dense_ones() -> None:
     rng = np.random.default_rng(5)
     rater, photo = rng.integers(0, 3000, 4000), rng.integers(0, 3000, 4000)
@@ -330,3 +361,29 @@ def test_interval_covers_the_truth_where_the_independent_one_does_not(rate: floa
         covered_independent += result.independent_low <= rate <= result.independent_high
     assert 0.92 <= covered / n_studies <= 0.98
     assert covered_independent / n_studies < 0.8
+
+
+def test_interval_by_scenes_covers_the_truth_where_the_one_by_tiles_does_not() -> None:
+    """30 scenes of 5 tiles, 150 raters, 20 votes a rater, logit SDs 0.8: a study of new photographs, not of new tiles."""
+    n_studies, n_scenes, n_tiles, n_raters, n_votes, rate = 300, 30, 5, 150, 20, 0.3
+    rng = np.random.default_rng(21)
+    rater = np.repeat(np.arange(n_raters), n_votes)
+    covered = {"scenes": 0, "tiles": 0}
+    for _ in range(n_studies):
+        tiles = np.tile(np.arange(n_scenes * n_tiles), (n_raters, 1))
+        photo = rng.permuted(tiles, axis=1)[:, :n_votes].ravel()
+        scene = photo // n_tiles
+        chance = fooled_probabilities(
+            rate,
+            rater_effects=rng.normal(size=n_raters)[rater],
+            photo_effects=rng.normal(size=n_scenes)[scene],
+            spread=0.8,
+        )
+        fooled = rng.random(rater.size) < chance
+        for name, clusters in (("scenes", scene), ("tiles", photo)):
+            result = fool_rate(fooled, rater=rater, photo=photo, scene=clusters)
+            assert result.ci_low is not None
+            assert result.ci_high is not None
+            covered[name] += result.ci_low <= rate <= result.ci_high
+    assert covered["scenes"] / n_studies >= 0.9
+    assert covered["tiles"] / n_studies < 0.85

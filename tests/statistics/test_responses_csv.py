@@ -83,6 +83,27 @@ def test_seven_columns_suffice(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert by_name["regression"]["psnr"] is None
 
 
+def test_scene_is_the_photo_itself_where_the_file_does_not_say(tmp_path: Path, export: Path) -> None:
+    cells = as_cells(made_up_rows())
+    some = [cell | {"scene": "house" if cell["photo"] in ("p1", "p2") else ""} for cell in cells]
+    votes = read_responses(write_csv(tmp_path / "some.csv", some)).votes
+    for photo, scene in (("p1", "house"), ("p2", "house"), ("p3", "p3")):
+        assert set(votes.scene[votes.photo == photo]) == {scene}
+    without = [{name: cell[name] for name in cell if name != "scene"} for cell in cells]
+    votes = read_responses(write_csv(tmp_path / "without.csv", without)).votes
+    assert (votes.scene == votes.photo).all()
+
+
+def test_tiles_keep_their_scenes_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [row | {"scene": f"s{int(row['photo'][1:]) // 3}"} for row in made_up_rows()]
+    path = write_csv(tmp_path / "rooms.csv", as_cells(rows))
+    assert main([str(path), "--format", "json"]) == 0
+    printed = json.loads(capsys.readouterr().out)["rows"][2]
+    expected = result_table(as_votes(rows), conditions=CONDITIONS, fidelity=FIDELITY, study="rooms").rows[2]
+    assert (printed["n_photos"], printed["n_scenes"]) == (40, 14)
+    assert (printed["ci_low"], printed["ci_high"]) == (expected.ci_low, expected.ci_high)
+
+
 def test_byte_order_mark_foreign_columns_and_empty_last_lines_do_no_harm(tmp_path: Path, export: Path) -> None:
     path = tmp_path / "spreadsheet.csv"
     with export.open(encoding="utf-8", newline="") as file:
@@ -141,6 +162,7 @@ def test_file_without_responses_gives_an_empty_table(tmp_path: Path) -> None:
         ({"condition_order": "first"}, "condition_order must be a number or empty, got 'first'"),
         ({"study": "faces"}, "study is 'faces' but was 'rooms' before; keep one study to a file"),
         ({"design_sha256": "ff"}, f"design_sha256 is 'ff' but was '{SHA}' before; keep one study to a file"),
+        ({"photo": "p35", "scene": "s1"}, "scene of photo 'p35' is not 'p35' as in line 2; make them alike"),
         ({"rater": "r9"}, "rater of session 's0' is not 'r0' as in line 2; make them alike"),
         ({"excluded": "1"}, "excluded of session 's0' is not 'False' as in line 2; make them alike"),
         ({"ssim": "0.5"}, "condition 'prsr_11' has another label, role, order or fidelity figure than in line 2"),
@@ -211,11 +233,13 @@ def test_previews_are_never_counted(tmp_path: Path, export: Path, capsys: pytest
     assert first == second
 
 
-@pytest.mark.parametrize("alpha", ["5", "0", "x"])
-def test_impossible_level_is_refused(alpha: str, export: Path) -> None:
+@pytest.mark.parametrize("alpha", ["5", "0", "1", "nan", "-0.1", "1e-17", "x"])
+def test_impossible_level_is_refused(alpha: str, export: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        main([str(export), "--alpha", alpha])
+        main([str(export), f"--alpha={alpha}"])
     assert end.value.code == 2
+    message = f"argument --alpha: must be a number between 0 and 1, such as 0.05; got '{alpha}'\n"
+    assert capsys.readouterr().err.endswith(message)
 
 
 def test_figures_survive_the_file_to_the_last_digit(export: Path) -> None:

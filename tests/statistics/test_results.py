@@ -158,6 +158,28 @@ def test_table_says_when_the_exclusions_decide_about_half() -> None:
     assert "The exclusions decide whether the interval holds 50 %" in " ".join(found.notes)
 
 
+def test_photos_of_one_scene_are_one_cluster_of_the_table() -> None:
+    rows = made_up_rows(n_raters=60, n_photos=64)
+    tiled = [row | {"scene": f"s{int(row['photo'][1:]) // 4}"} for row in rows]
+    by_scene, by_photo = table_of(tiled), table_of(rows)
+    as_photos = table_of([row | {"photo": row["scene"]} for row in tiled])
+    assert (by_scene.is_tiled, by_photo.is_tiled, as_photos.is_tiled) == (True, False, False)
+    assert [(row.n_photos, row.n_scenes) for row in by_scene.rows] == [(0, 0), (64, 16), (64, 16)]
+    assert [(row.n_photos, row.n_scenes) for row in by_photo.rows] == [(0, 0), (64, 64), (64, 64)]
+    for row, expected in zip(by_scene.rows[1:], as_photos.rows[1:], strict=True):
+        notes = tuple(note.replace("16 photos", "16 scenes") for note in expected.notes)
+        assert row == replace(expected, n_photos=64, notes=notes)
+    assert by_scene.rows[2].ci_high != by_photo.rows[2].ci_high
+    assert table_of(tiled, estimand="these").rows[2].ci_high == table_of(rows, estimand="these").rows[2].ci_high
+
+
+def test_photo_of_two_scenes_is_refused() -> None:
+    rows = made_up_rows()
+    rows[5]["scene"] = "elsewhere"
+    with pytest.raises(ValueError, match="photo p[0-9]+ has two scenes"):
+        table_of(rows)
+
+
 def test_infinite_psnr_is_noted() -> None:
     fidelity = {"regression": ConditionFidelity(psnr=float("inf"))}
     table = result_table(as_votes(made_up_rows()), conditions=CONDITIONS, fidelity=fidelity, study="rooms")
@@ -191,6 +213,7 @@ def test_study_without_any_response_has_empty_rows() -> None:
         session=words,
         rater=words,
         photo=words,
+        scene=words,
         condition=words,
         kind=words,
         fooled=truths,

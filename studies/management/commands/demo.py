@@ -29,8 +29,8 @@ SLUG = "demo"
 USERNAME = "researcher"
 TEST_SET, BANK_SET = "Interiors: judged", "Interiors: bank"
 
-NO_PHOTOGRAPHS = frozenset({"pexels-2560067.jpg", "pexels-36444540.jpg"})
-"""Files of the package that are left out: a footballer, and a rendered model room."""
+LEFT_OUT = frozenset({"pexels-2560067.jpg", "pexels-36444540.jpg", "pexels-3062948.jpg"})
+"""Files of the package that are no use here: a footballer, a rendered model room, and a wall with nothing on it."""
 
 SAME_SCENE = (
     ("7303773", "cup-of-couple-7303788"),
@@ -39,7 +39,7 @@ SAME_SCENE = (
 )
 """Photos that nearly repeat each other: each group stays on one side of the split."""
 
-TEST_SHARE = 0.45
+TEST_SHARE = 0.6
 """Share of the photos that are judged; the others are the nearest-neighbour bank."""
 
 STARTUP_S = 60
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         if not options["prepare_only"]:
             self._port_check(port)
         call_command("migrate", verbosity=0)
-        owner, password = self._researcher()
+        owner = self._researcher()
         try:
             study = self._study(owner)
         except EvalsiteError as error:
@@ -78,16 +78,17 @@ class Command(BaseCommand):
             base = f"http://127.0.0.1:{port}"
             if options["raters"]:
                 self._simulate(study, raters=options["raters"], base=base)
-            self._announce(study, base=base, password=password)
+            self._announce(study, base=base)
             _wait(processes)
 
-    def _researcher(self) -> tuple[Researcher, str]:
-        """Return the demo's researcher, and the password if the account is new."""
+    def _researcher(self) -> Researcher:
+        """Return the demo's researcher; a new account's password is printed now, once."""
         owner = Researcher.objects.filter(username=USERNAME).first()
-        if owner is not None:
-            return owner, ""
-        password = secrets.token_urlsafe(12)
-        return Researcher.objects.create_superuser(USERNAME, password=password), password
+        if owner is None:
+            password = secrets.token_urlsafe(12)
+            owner = Researcher.objects.create_superuser(USERNAME, password=password)
+            self.stdout.write(f"Made the account “{USERNAME}” with the password {password} (shown only this once).")
+        return owner
 
     def _study(self, owner: Researcher) -> Study:
         """Return the demo study, open; whatever an earlier run left unfinished is gone on with."""
@@ -133,17 +134,14 @@ class Command(BaseCommand):
         if study.state == StudyState.OPEN and there.count() < raters:
             call_command("simulate_raters", study.slug, raters=raters - there.count(), url=base, stdout=self.stdout)
 
-    def _announce(self, study: Study, *, base: str, password: str) -> None:
-        if password:
-            account = f"{USERNAME}, password {password} (shown only this once)"
-        else:
-            account = f"{USERNAME}, password as shown at first; `manage.py changepassword {USERNAME}` sets another"
+    def _announce(self, study: Study, *, base: str) -> None:
         self.stdout.write(
             f"\nThe study “{study.title}” is {study.state}.\n"
             f"  Vote     {base}/s/{study.code}/\n"
             f"  Admin    {base}/admin/\n"
             f"  Results  {base}/admin/studies/study/{study.pk}/results/\n"
-            f"  Sign in  {account}\n"
+            f"  Sign in  {USERNAME}, with the password shown when the account was made; to set another:\n"
+            f"           .venv/bin/python manage.py changepassword {USERNAME}\n"
             "Ctrl-C stops it; the same command goes on from here."
         )
         self.stdout.flush()
@@ -169,7 +167,7 @@ def _interior_photos() -> dict[str, bytes]:
             "-r requirements-demo.txt."
         ) from error
     found = sorted((f for f in folder.iterdir() if f.name.endswith(".jpg")), key=lambda f: f.name)
-    return {f.name: f.read_bytes() for f in found if f.name not in NO_PHOTOGRAPHS}
+    return {f.name: f.read_bytes() for f in found if f.name not in LEFT_OUT}
 
 
 def _split(names: list[str]) -> tuple[list[str], list[str]]:

@@ -23,9 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("paths", nargs="+", type=Path, help="folders, pictures and zips")
         parser.add_argument("--set", required=True, help="name of the photo set; made if it is not there")
         parser.add_argument("--owner", required=True, help="user name of the researcher")
-        parser.add_argument("--high-res-size", type=int, default=32)
-        parser.add_argument("--low-res-size", type=int, default=8)
-        parser.add_argument("--cropping", choices=Cropping.values, default=Cropping.CENTRE)
+        parser.add_argument("--high-res-size", type=int, help="of a new set, in pixels; 32 if not given")
+        parser.add_argument("--low-res-size", type=int, help="of a new set, in pixels; 8 if not given")
+        parser.add_argument("--cropping", choices=Cropping.values, help="of a new set; centre if not given")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Bring them in and say what became of each."""
@@ -33,18 +33,19 @@ class Command(BaseCommand):
         if owner is None:
             raise CommandError(f"There is no researcher {options['owner']!r}; make one with createsuperuser.")
         files = [file for path in options["paths"] for file in _files(path)]
+        wanted = {name: options[name] for name in ("high_res_size", "low_res_size", "cropping") if options[name]}
         photo_set = PhotoSet.objects.filter(owner=owner, name=options["set"]).first()
         if photo_set is None:
             try:
-                photo_set = photos.photo_set_create(
-                    owner=owner,
-                    name=options["set"],
-                    high_res_size=options["high_res_size"],
-                    low_res_size=options["low_res_size"],
-                    cropping=options["cropping"],
-                )
+                photo_set = photos.photo_set_create(owner=owner, name=options["set"], **wanted)
             except ValidationError as error:
                 raise CommandError(" ".join(error.messages)) from error
+        for name, value in wanted.items():
+            if getattr(photo_set, name) != value:
+                raise CommandError(
+                    f"The set “{photo_set.name}” has {name.replace('_', ' ')} {getattr(photo_set, name)}, not {value}; "
+                    "leave that out, or give --set another name."
+                )
         bar = tqdm(files, desc="photos", unit="file", disable=None)
         report = photos.photos_add(photo_set=photo_set, files=_contents(bar))
         for _name, sentence in report.rejected:

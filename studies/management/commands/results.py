@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from studies.management.commands._lookups import ORIGINS, study_find
 from studies.reports import FORMATS
 from studies.selectors.results import result_table
+from studies.statistics.arguments import alpha_argument
 
 
 class Command(BaseCommand):
@@ -21,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--raters", choices=ORIGINS, help="whose answers; people, unless only simulated raters came"
         )
-        parser.add_argument("--alpha", type=float, default=0.05, help="one minus the level of the intervals")
+        parser.add_argument("--alpha", type=alpha_argument, default=0.05, help="one minus the level of the intervals")
         parser.add_argument("--estimand", choices=("new", "these"), default="new", help="new images, or these only")
 
     def handle(self, *_args: Any, **options: Any) -> None:

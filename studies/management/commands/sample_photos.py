@@ -25,9 +25,9 @@ class Command(BaseCommand):
         """Make them."""
         study = study_find(options["study"])
         try:
-            if study.state in (StudyState.DRAFT, StudyState.PREPARING):
+            if study.state != StudyState.READY:
                 study_prepare(study=study)
-            samples_make(study)
+                samples_make(study)
         except EvalsiteError as error:
             raise CommandError(str(error)) from error
         study.refresh_from_db()

@@ -14,9 +14,10 @@ from django.db import connection
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from studies.errors import StudyNotOpen
 from studies.management.commands._lookups import study_find
 from studies.models import Kind, Origin, Role, Side, Study, Trial
-from studies.services.sessions import origin_sign
+from studies.services.sessions import origin_sign, session_check
 from studies.statistics.simulation import fooled_probabilities
 
 DEFAULT_RATES = {
@@ -58,7 +59,12 @@ class Command(BaseCommand):
         """Run the raters with a progress bar and say at which rates they were fooled."""
         study = study_find(options["study"])
         rates = _rates(study, options["rate"])
-        numbers = range(options["raters"])
+        try:
+            session_check(study=study, origin=Origin.SIMULATED)
+        except StudyNotOpen as error:
+            raise CommandError(f"The study “{study.title}” is {study.state}: only an open one takes raters.") from error
+        there = study.sessions.filter(rater__origin=Origin.SIMULATED).count()  # each has a random stream of its own
+        numbers = range(there, there + options["raters"])
         with ThreadPoolExecutor(options["at_once"]) as pool:
             runs = [
                 pool.submit(
@@ -77,6 +83,12 @@ class Command(BaseCommand):
                     as_completed(runs), total=len(runs), desc="  simulated raters", unit="rater", disable=None
                 ):
                     run.result()
+            except _RefusedError as error:
+                raise CommandError(f"The site at {options['url']} refused a simulated rater: {error}.") from error
+            except Trial.DoesNotExist as error:
+                raise CommandError(
+                    f"The site at {options['url']} is not this one; give the --url of this site."
+                ) from error
             except (OSError, http.client.HTTPException) as error:
                 raise CommandError(
                     f"The site at {options['url']} cannot be reached ({error}); start it, or give its --url."
@@ -155,6 +167,10 @@ def _fooled_chance(
     return float(fooled_probabilities(rate, rater_effects=rater_effect, photo_effects=photo, spread=spread)[0])
 
 
+class _RefusedError(Exception):
+    """The site answered, but not as it answers a rater."""
+
+
 class _Browser:
     """One kept-alive connection, without cookies, that goes where the pages lead."""
 
@@ -179,7 +195,7 @@ class _Browser:
         page = self.get(location).decode()
         found = re.search(r'<script id="state" type="application/json">(.*?)</script>', page, re.DOTALL)
         if found is None:
-            raise http.client.HTTPException(f"the page at {location} is no trial page")
+            raise _RefusedError(f"the page at {location} is no trial page")
         state: dict[str, Any] = json.loads(unescape(found.group(1)))
         return state
 
@@ -195,5 +211,5 @@ class _Browser:
         response = self.connection.getresponse()
         content = response.read()
         if response.status >= http.client.BAD_REQUEST:
-            raise http.client.HTTPException(f"{verb} {path.partition('?')[0]} gave {response.status}")
+            raise _RefusedError(f"{verb} {path.partition('?')[0]} gave {response.status}")
         return response.headers.get("Location", ""), content

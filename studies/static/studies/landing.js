@@ -1,4 +1,4 @@
-/** The first page, and the page of a paused study: offer a rater who was here before to go on; send the form once. */
+/** The first page, and the page of a paused study: offer a rater who was here before to go on; start one session only. */
 
 import { memory } from "./transport.js";
 
@@ -13,6 +13,14 @@ if (kept !== null && typeof kept.address === "string" && kept.address.startsWith
     link.textContent = "Show my completion code";
   }
   again.hidden = false;
+}
+
+// The server starts one session for a token. The page gets another one whenever it is loaded, but a rater who comes back
+// to it, or reloads it, shall start nothing new: the first token stays with this step of the browser's history.
+const token = document.querySelector("[name=entry_token]");
+if (token !== null) {
+  if (typeof window.history.state?.token === "string") token.value = window.history.state.token;
+  else window.history.replaceState({ token: token.value }, "");
 }
 
 const form = document.getElementById("consent");

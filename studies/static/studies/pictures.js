@@ -1,9 +1,9 @@
 /**
- * Enlarge pictures for a screen, the same on every device.
+ * Enlarge pictures for a screen, by the same arithmetic on every device.
  *
- * One picture pixel becomes a square of `scale` x `scale` device pixels. The enlargement is computed here, in double
- * precision, and put on a canvas that has exactly as many pixels as the screen shows it with: nothing is left for the
- * browser to smooth.
+ * One picture pixel becomes a square of `scale` x `scale` device pixels; how many depends on the screen. The enlargement
+ * is computed here, in double precision, and put on a canvas that has exactly as many pixels as the screen shows it with:
+ * nothing is left for the browser to smooth.
  */
 
 /**
@@ -111,6 +111,7 @@ export function enlarge(rgb, size, scale, kernel) {
  * @param {HTMLCanvasElement} canvas
  * @param {Uint8Array} rgb
  * @param {object} display size, displayScale, kernel as set by the study; room in CSS pixels
+ * @returns {{scale: number, pixelRatio: number}} device pixels for one picture pixel, and for one CSS pixel
  */
 export function pictureDraw(canvas, rgb, { size, displayScale, kernel, room }) {
   const pixelRatio = window.devicePixelRatio;
@@ -122,6 +123,7 @@ export function pictureDraw(canvas, rgb, { size, displayScale, kernel, room }) {
   canvas.style.height = `${side / pixelRatio}px`;
   const context = canvas.getContext("2d", { alpha: false });
   context.putImageData(new ImageData(enlarge(rgb, size, scale, kernel), side, side), 0, 0);
+  return { scale, pixelRatio };
 }
 
 /**

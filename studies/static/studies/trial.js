@@ -107,12 +107,15 @@ function visibleWait() {
   });
 }
 
+/** Draw both pictures, unseen yet; returns the scale that both got and the screen's pixel ratio. */
 function picturesDraw(pictures) {
   const room = Math.min(stage.clientWidth, stage.clientHeight) - 16;
-  for (const [i, canvas] of Object.values(canvases).entries()) {
-    pictureDraw(canvas, pictures[i], { ...display, room });
+  const [drawn] = Object.values(canvases).map((canvas, i) => {
+    const scales = pictureDraw(canvas, pictures[i], { ...display, room });
     pictureCentre(canvas);
-  }
+    return scales;
+  });
+  return drawn;
 }
 
 function showing(element, durationMs) {
@@ -164,7 +167,7 @@ async function trialRun(state) {
   const slow = "The pictures are slow to arrive. Nothing is lost; please wait a moment.";
   const pictures = await noticeIfSlow(stimuli.get(code), 1500, slow);
   await visibleWait();
-  picturesDraw(pictures);
+  const { scale, pixelRatio } = picturesDraw(pictures);
 
   const watch = hiddenWatch();
   const [, firstMs, , secondMs] = await present([
@@ -186,6 +189,8 @@ async function trialRun(state) {
     exposure_first_ms: firstMs,
     exposure_second_ms: secondMs,
     was_hidden: wasHidden,
+    device_scale: scale,
+    pixel_ratio: pixelRatio,
   };
 }
 

@@ -1,0 +1,22 @@
+"""Arguments that several command lines take, checked as they are read."""
+
+import argparse
+
+
+def alpha_argument(text: str) -> float:
+    """Return one minus the level of an interval.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is no number between 0 and 1, or so small that the level is 1 in floating point.
+
+    Example:
+        >>> alpha_argument("0.05")
+        0.05
+    """
+    try:
+        alpha = float(text)
+    except ValueError:
+        alpha = float("nan")
+    if not 0.5 < 1 - alpha / 2 < 1:
+        raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, such as 0.05; got {text!r}")
+    return alpha
