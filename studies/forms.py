@@ -390,7 +390,7 @@ class ConsentForm(forms.Form):
 class MeasureField(forms.FloatField):
     """A number that a browser measured, if it did."""
 
-    def to_python(self, value: Any) -> float | None:
+    def to_python(self, value: Any) -> Any:
         """Refuse whole numbers too large for a float as any other number that is too large."""
         try:
             return super().to_python(value)

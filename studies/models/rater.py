@@ -58,7 +58,7 @@ class RatingSession(models.Model):
     exclusion_reason = models.CharField(max_length=40, blank=True)
     seed = models.BigIntegerField(help_text="Of the plan of its trials.")
     consent_sha256 = models.CharField("SHA-256 of the consent text", max_length=64)
-    entry_token = models.CharField(
+    entry_token = models.CharField(  # noqa: DJ001 -- null, since many sessions may have none and no two may share one
         max_length=22,
         unique=True,
         null=True,
@@ -70,7 +70,7 @@ class RatingSession(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
-        """Rules, order and index."""
+        """Rules, order and indexes."""
 
         ordering = ("-started_at", "-pk")
         constraints = (
@@ -87,7 +87,10 @@ class RatingSession(models.Model):
                 name="session_exclusion_has_reason",
             ),
         )
-        indexes = (models.Index(fields=["study", "state"], name="session_study_state"),)
+        indexes = (
+            models.Index(fields=["study", "state"], name="session_study_state"),
+            models.Index(fields=["state", "started_at"], name="session_state_started"),
+        )
 
     def __str__(self) -> str:
         """Return the name as exports show it."""

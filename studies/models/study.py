@@ -85,7 +85,7 @@ class Study(models.Model):
     display_scale = models.PositiveSmallIntegerField(
         default=8,
         validators=[MinValueValidator(1), MaxValueValidator(32)],
-        help_text="Screen pixels for each image pixel at a device pixel ratio of 1.",
+        help_text="Screen pixels for each image pixel at a device pixel ratio of 1; fewer where a screen lacks room.",
     )
     kernel = models.CharField("enlargement", max_length=8, choices=Kernel, default=Kernel.NEAREST)
     raters_wanted = models.PositiveIntegerField(

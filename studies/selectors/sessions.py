@@ -52,8 +52,8 @@ def session_get(*, code: str) -> RatingSession:
 def still_running(prefix: str = "") -> Q:
     """Return the condition that a session is under way and may be finished yet.
 
-    One without any answer is waited for `SESSION_UNANSWERED_MINUTES`, so that forms sent for nothing hold no places; one
-    with an answer for `SESSION_ALIVE_MINUTES`. Trials are answered in their order, so the first one tells.
+    One without any answer is waited for `SESSION_UNANSWERED_MINUTES`, so that forms sent for nothing hold no places;
+    one with an answer for `SESSION_ALIVE_MINUTES`. Trials are answered in their order, so the first one tells.
 
     Args:
         prefix: The way to the session from the model that is filtered, with its last `__`.

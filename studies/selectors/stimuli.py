@@ -38,7 +38,11 @@ def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
         return images.stimulus_bytes(*((photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)))
     except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG any of these
         logger.error(  # noqa: TRY400 -- the reason says it all; a traceback for each try would bury the log
-            "picture_missing", session=session.pk, trial=trial.pk, files=[file.name for file in files], reason=str(error)
+            "picture_missing",
+            session=session.pk,
+            trial=trial.pk,
+            files=[file.name for file in files],
+            reason=str(error),
         )
         raise PictureMissing(
             "A picture of this pair is missing on our side. Please tell whoever gave you the link to the study."

@@ -7,7 +7,7 @@ def alpha_argument(text: str) -> float:
     """Return one minus the level of an interval.
 
     Raises:
-        argparse.ArgumentTypeError: If it is no number between 0 and 1, or so small that the level is 1 in floating point.
+        argparse.ArgumentTypeError: If it is no number between 0 and 1, or so small that the level is 1 when rounded.
 
     Example:
         >>> alpha_argument("0.05")

@@ -63,6 +63,20 @@ def test_table_shows_what_the_selector_counts(client: Client, study: Study) -> N
             assert cells["% fooled [95 %]"].startswith(f"{100 * (row.fool_rate or 0):.1f}")
 
 
+def test_tiles_are_shown_with_their_scenes(client: Client, study: Study) -> None:
+    assert "scene" not in page_of(client, study)
+    study.photo_set.photos.update(source_sha256="0" * 64)
+    page = page_of(client, study)
+    for row in result_table(study, origin=Origin.PERSON).rows:
+        if row.role != "test":
+            continue
+        cells = cells_of(page, row.label)
+        shown = (str(row.n_photos), "1") if row.n_responses else ("0", "0")
+        assert (cells["photos"], cells["scenes"]) == shown
+    assert "the parts of raters and of scenes" in page
+    assert "a scene, the photograph that photos were cut from, counts as one image" in page
+
+
 def test_missing_figure_says_why(client: Client, study: Study) -> None:
     page = page_of(client, study)
     assert cells_of(page, "Bicubic")["% fooled [95 %]"] == MISSING

@@ -151,6 +151,33 @@ def test_scale_is_whole_and_fits_the_screen(
     assert found == scale
 
 
+@pytest.mark.parametrize(("ratio", "display_scale", "scale"), [(1, 8, 8), (2.625, 8, 21), (2, 32, None)])
+def test_scale_that_was_used_is_kept_with_the_answer(
+    screen_of: Callable[[float], Page], ratio: float, display_scale: int, scale: int | None
+) -> None:
+    options = {"practice_count": 0, "test_count": 1, "golden_count": 0, "lead_in_ms": 100, "exposure_ms": 50}
+    session = session_start(study=make_open_study(display_scale=display_scale, **options))
+    page = screen_of(ratio)
+    rater.open_session(page, session)
+    page.keyboard.press("Enter")
+    rater.wait_for_choice(page)
+    side, room = page.evaluate(
+        """() => {
+            const stage = document.getElementById("stage");
+            return [document.getElementById("second").width, Math.min(stage.clientWidth, stage.clientHeight) - 16];
+        }"""
+    )
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    [answer] = rater.answers_of(session)
+    assert answer.pixel_ratio == pytest.approx(ratio)
+    assert answer.device_scale == side / 32
+    if scale is None:  # no room for so large a picture: the largest that fits
+        scale = int(room * ratio / 32)
+        assert scale < display_scale * ratio
+    assert answer.device_scale == scale
+
+
 #: Notes, on every frame, which of the two pictures is visible, apart from the page's own clock.
 WATCH_FRAMES = """
 window.framesSeen = [];

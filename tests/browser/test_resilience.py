@@ -1,6 +1,7 @@
 """Nothing is lost and nothing counts twice: hasty fingers, dropped networks, reloads, two tabs, closed studies."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.urls import reverse
@@ -198,6 +199,21 @@ def test_pictures_that_are_refused_lead_to_a_calm_page(
     page_errors.clear()
 
 
+def test_missing_picture_is_not_asked_for_for_ever(page: Page, session: RatingSession, page_errors: list[str]) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    first = session.trials.get(position=0)
+    Path(first.pair.sample.picture.path).unlink()
+    start(page, session)
+    expect(page.get_by_role("heading", name="Something is out of step")).to_be_visible()
+    expect(page.get_by_text("A picture of this pair is missing on our side.")).to_be_visible()
+    page.wait_for_timeout(2500)
+    assert sum(address.endswith(first.code) for address in asked) == 1
+    assert len(page_errors) == 1
+    assert "410" in page_errors[0]
+    page_errors.clear()
+
+
 def test_second_click_on_start_begins_no_second_session(page: Page, live_server: object) -> None:
     study = make_open_study(**FAST)
     held: list[Route] = []
@@ -212,6 +228,27 @@ def test_second_click_on_start_begins_no_second_session(page: Page, live_server:
     held[0].continue_()
     expect(page.get_by_role("heading", name="How it works")).to_be_visible()
     assert RatingSession.objects.count() == 1
+
+
+def test_stepping_back_and_starting_again_begins_no_second_session(page: Page, live_server: object) -> None:
+    rater.land(page, make_open_study(**FAST))
+    page.reload()
+    rater.consent(page)
+    session = RatingSession.objects.get()
+    page.go_back()
+    page.get_by_role("checkbox").check()  # it may be ticked still
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("heading", name="How it works")).to_be_visible()
+    assert page.url.endswith(reverse("studies:rate", args=[session.code]))
+    assert RatingSession.objects.count() == 1
+
+
+def test_link_that_is_opened_anew_begins_a_new_session(page: Page, live_server: object) -> None:
+    study = make_open_study(**FAST)
+    for count in (1, 2):
+        rater.land(page, study)
+        rater.consent(page)
+        assert RatingSession.objects.count() == count
 
 
 def test_landing_offers_to_go_on(page: Page, live_server: object) -> None:

@@ -61,6 +61,29 @@ def test_the_export_alone_gives_the_same_table(
         assert capsys.readouterr().out.rstrip("\n") == render(result_table(study)).rstrip("\n")
 
 
+def test_tiles_of_one_photograph_are_one_scene_on_the_site_and_in_the_export(
+    study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ordinary = result_table(study).rows
+    photos = list(study.photo_set.photos.order_by("pk"))
+    for place, photo in enumerate(photos):
+        photo.source_sha256 = photos[place % 4].source_sha256
+        photo.save()
+    table = result_table(study)
+    judged = [row for row in table.rows if row.n_responses]
+    assert [row.n_photos for row in table.rows] == [row.n_photos for row in ordinary]
+    assert all(row.n_scenes == row.n_photos for row in ordinary)
+    assert all(row.n_scenes <= 4 < row.n_photos for row in judged)
+    header, *rows = exports.responses_rows(study, origin=Origin.PERSON)
+    scenes = {row[header.index("scene")] for row in rows if row[header.index("kind")] != "none"}
+    assert scenes == {photo.source_sha256[:16] for photo in photos[:4]}
+    path = tmp_path / "responses.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    assert main([str(path), "--format", "json"]) == 0
+    assert capsys.readouterr().out == FORMATS["json"](table)
+
+
 def test_the_export_holds_every_response_and_no_code(study: Study) -> None:
     header, *rows = exports.responses_rows(study, origin=Origin.PERSON)
     responses = [row for row in rows if row[header.index("kind")] != "none"]

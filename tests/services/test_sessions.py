@@ -1,6 +1,8 @@
 """Raters arrive, answer and finish: each answer once, places shared out, golden misses excluded."""
 
 from datetime import timedelta
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import time_machine
@@ -8,10 +10,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from studies.errors import SessionUnknown, StudyFull, StudyNotOpen, TokenInvalid, TrialNotCurrent, TrialUnknown
-from studies.models import Kind, Origin, Pair, RatingSession, Response, Side, StudyState, Trial
+from studies.models import Kind, Origin, Pair, Rater, RatingSession, Response, Side, StudyState, Trial
+from studies.models.choices import token_make
 from studies.selectors.pictures import picture_read
-from studies.selectors.sessions import passage_get, session_get
+from studies.selectors.sessions import passage_get, session_get, still_running
 from studies.selectors.stimuli import stimulus_get
+from studies.selectors.studies import pair_options
+from studies.services import sessions
 from studies.services.responses import response_record
 from studies.services.sessions import origin_sign, origin_verify, session_start
 from studies.services.studies import study_close, study_pause
@@ -123,8 +128,55 @@ def test_a_session_left_behind_frees_its_place() -> None:
     session_start(study=study)
     with pytest.raises(StudyFull, match="all the participants it needs"):
         session_start(study=study)
-    with time_machine.travel(timezone.now() + timedelta(minutes=61), tick=False):
+    with time_machine.travel(timezone.now() + timedelta(minutes=11), tick=False):
         assert session_start(study=study).condition is not None
+
+
+def test_a_session_with_an_answer_holds_its_place_for_longer() -> None:
+    study = make_open_study(raters_wanted=1, preset="founding_mixed")
+    pair = make_session(study, answers=[True]).trials.get(position=0).pair_id
+
+    def seen() -> int:
+        conditions = list(study.conditions.values_list("pk", flat=True))
+        options = pair_options(study, conditions=conditions, origin=Origin.PERSON)
+        return next(option.seen for option in options if option.pair == pair)
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=59), tick=False):
+        assert seen() == 1
+        with pytest.raises(StudyFull):
+            session_start(study=study)
+    with time_machine.travel(timezone.now() + timedelta(minutes=61), tick=False):
+        assert seen() == 0
+        assert session_start(study=study).trials.count() == 7
+
+
+def test_a_running_session_counts_once_however_much_it_has_answered() -> None:
+    session = make_session(make_open_study(), answers=[True] * 5)
+    assert list(RatingSession.objects.filter(still_running())) == [session]
+    assert list(Trial.objects.filter(still_running("session__"), position=0)) == [session.trials.get(position=0)]
+
+
+def test_who_loses_the_race_with_the_same_form_gets_the_session_of_who_won(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, token = make_open_study(), token_make()
+    create = sessions._session_create
+    winners: list[RatingSession] = []
+
+    def create_after_the_other(*args: Any, **options: Any) -> RatingSession:
+        if not winners:
+            winners.append(create(*args, **options))
+            raise IntegrityError("the token is taken")
+        return create(*args, **options)
+
+    monkeypatch.setattr(sessions, "_session_create", create_after_the_other)
+    assert [session_start(study=study, entry_token=token)] == winners
+    assert Rater.objects.count() == RatingSession.objects.count() == 1
+
+
+def test_what_else_the_database_refuses_is_not_taken_for_a_race(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_open_study()
+    monkeypatch.setattr(Rater.objects, "create", Mock(side_effect=IntegrityError("something else")))
+    with pytest.raises(IntegrityError, match="something else"):
+        session_start(study=study)
 
 
 def test_simulated_raters_take_no_place_from_people() -> None:

@@ -364,7 +364,7 @@ def test_interval_covers_the_truth_where_the_independent_one_does_not(rate: floa
 
 
 def test_interval_by_scenes_covers_the_truth_where_the_one_by_tiles_does_not() -> None:
-    """30 scenes of 5 tiles, 150 raters, 20 votes a rater, logit SDs 0.8: a study of new photographs, not of new tiles."""
+    """30 scenes of 5 tiles, 150 raters, 20 votes a rater, logit SDs 0.8: a new image is a new photograph."""
     n_studies, n_scenes, n_tiles, n_raters, n_votes, rate = 300, 30, 5, 150, 20, 0.3
     rng = np.random.default_rng(21)
     rater = np.repeat(np.arange(n_raters), n_votes)

@@ -176,7 +176,7 @@ def test_photos_of_one_scene_are_one_cluster_of_the_table() -> None:
 def test_photo_of_two_scenes_is_refused() -> None:
     rows = made_up_rows()
     rows[5]["scene"] = "elsewhere"
-    with pytest.raises(ValueError, match="photo p[0-9]+ has two scenes"):
+    with pytest.raises(ValueError, match=r"photo p[0-9]+ has two scenes"):
         table_of(rows)
 
 

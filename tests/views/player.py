@@ -24,4 +24,6 @@ def answer_body(trial: str, side: str = "first", **changes: Any) -> dict[str, An
         "exposure_first_ms": 1000.2,
         "exposure_second_ms": 1000.1,
         "was_hidden": False,
+        "device_scale": 16,
+        "pixel_ratio": 2,
     } | changes

@@ -1,11 +1,18 @@
 """The landing page: what a rater is told, consent, and the start of a session."""
 
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
 from studies.models import Origin, RatingSession, Study, StudyState
+from studies.models.choices import token_make
 from studies.services.sessions import origin_sign
+from studies.services.studies import study_close, study_pause
 from tests.factories import make_open_study, make_session, make_study
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +55,77 @@ def test_without_consent_nothing_starts(client: Client) -> None:
     assert response.status_code == 400
     assert "Please tick the box first" in response.content.decode()
     assert not RatingSession.objects.exists()
+
+
+def token_on(page: Any) -> str:
+    found = re.findall(r'<input type="hidden" name="entry_token" value="([-\w]{22})">', page.content.decode())
+    assert len(found) == 1
+    return str(found[0])
+
+
+def test_each_page_has_a_token_of_its_own(client: Client) -> None:
+    study = make_open_study()
+    assert token_on(client.get(landing(study))) != token_on(client.get(landing(study)))
+
+
+def test_form_that_is_sent_twice_starts_one_session(client: Client) -> None:
+    study = make_open_study(raters_wanted=1, preset="founding_mixed")
+    form = {"agrees": "on", "entry_token": token_on(client.get(landing(study)))}
+    first = client.post(landing(study), form)
+    second = client.post(landing(study), form)  # though the study is full now
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert first["Location"] == second["Location"]
+    study_pause(study=study)
+    assert client.post(landing(study), form)["Location"] == first["Location"]
+    study_close(study=study)
+    assert client.post(landing(study), form)["Location"] == first["Location"]
+    assert RatingSession.objects.get().entry_token == form["entry_token"]
+
+
+def test_form_that_was_refused_keeps_its_token(client: Client) -> None:
+    study = make_open_study()
+    token = token_on(client.get(landing(study)))
+    assert token_on(client.post(landing(study), {"entry_token": token})) == token
+
+
+def test_form_without_a_token_starts_a_session_each_time(client: Client) -> None:
+    study = make_open_study()
+    places = {client.post(landing(study), {"agrees": "on"})["Location"] for _ in range(2)}
+    assert len(places) == RatingSession.objects.count() == 2
+
+
+def test_token_of_another_study_or_origin_is_no_session_here(client: Client) -> None:
+    study, other = make_open_study(), make_open_study()
+    form = {"agrees": "on", "entry_token": token_make()}
+    addresses = (landing(study), landing(other), landing(study, Origin.PREVIEW))
+    places = {client.post(address, form)["Location"] for address in addresses}
+    assert len(places) == RatingSession.objects.count() == 3
+
+
+@pytest.mark.parametrize("token", ["short", "x" * 23, "a b" + "x" * 19, "\0" * 22, "é" * 22])
+def test_token_that_no_page_made_is_refused_in_a_sentence(client: Client, token: str) -> None:
+    study = make_open_study()
+    response = client.post(landing(study), {"agrees": "on", "entry_token": token})
+    assert response.status_code == 400
+    assert 'role="alert"' in response.content.decode()
+    assert token_on(response) != token
+    assert not RatingSession.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_form_that_is_sent_many_times_at_once_starts_one_session() -> None:
+    study = make_open_study()
+    form = {"agrees": "on", "entry_token": token_make()}
+
+    def send(_: int) -> str:
+        try:
+            return str(Client().post(landing(study), form)["Location"])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        places = set(pool.map(send, range(8)))
+    assert len(places) == RatingSession.objects.count() == 1
 
 
 def test_consent_needs_no_cookie_and_no_csrf_token() -> None:

@@ -8,6 +8,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from studies.models import Origin, RatingSession, Response, SessionState, Side, StudyState
 from studies.selectors.sessions import passage_get
@@ -36,8 +38,9 @@ def current(session: RatingSession) -> str:
 def test_answer_is_kept_as_it_was_given(client: Client, session: RatingSession) -> None:
     code = current(session)
     body = answer_body(code, "second", rt_ms=431, exposure_first_ms=49.9, exposure_second_ms=66.7, was_hidden=True)
-    assert post(client, session, body).status_code == 200
+    assert post(client, session, body | {"device_scale": 21, "pixel_ratio": 2.625}).status_code == 200
     kept = Response.objects.get()
+    assert (kept.device_scale, kept.pixel_ratio) == (21, 2.625)
     assert (kept.trial.code, kept.chosen_side, kept.rt_ms, kept.was_hidden) == (code, "second", 431, True)
     assert (kept.exposure_first_ms, kept.exposure_second_ms) == (49.9, 66.7)
 
@@ -111,7 +114,13 @@ def test_pair_of_another_session_is_unknown(client: Client, session: RatingSessi
         ({"exposure_first_ms": "soon"}, "exposure_first_ms is soon"),
         ({"exposure_second_ms": float("nan")}, "exposure_second_ms is nan"),
         ({"trial": "a/b"}, "trial is a/b"),
-        ({"trial": ["x"]}, "trial is ['x']"),
+        ({"trial": "\ud800"}, "trial is \ud800"),
+        ({"exposure_first_ms": 10**400}, "exposure_first_ms is 1000"),
+        ({"device_scale": 0}, "device_scale is 0"),
+        ({"device_scale": 1025}, "device_scale is 1025"),
+        ({"device_scale": 7.5}, "device_scale is 7.5"),
+        ({"pixel_ratio": 0}, "pixel_ratio is 0"),
+        ({"pixel_ratio": 33}, "pixel_ratio is 33"),
     ],
 )
 def test_answer_that_makes_no_sense_is_refused_in_one_sentence(
@@ -123,17 +132,74 @@ def test_answer_that_makes_no_sense_is_refused_in_one_sentence(
     assert not Response.objects.exists()
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "3", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "3", b"\xff\xfe", "[" * 200_000, '{"trial": ' + "[" * 900 + "]" * 900 + "}"]
+)
 def test_answer_that_is_no_object_is_refused(client: Client, session: RatingSession, body: str | bytes) -> None:
     response = post(client, session, body)
     assert response.status_code == 400
     assert "JSON object" in response.json()["error"]
 
 
-def test_browser_that_measures_no_exposure_may_answer(client: Client, session: RatingSession) -> None:
-    body = answer_body(current(session), exposure_first_ms=None, exposure_second_ms=None)
+JSON_SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(0, 2000)
+    | st.just(10**400)
+    | st.floats()
+    | st.text()
+    | st.text(st.characters(codec=None), max_size=30)
+    | st.sampled_from(["first", "second", "1e400", "9" * 5000, "\u0663", " 12 "])
+)
+JSON_VALUES = st.recursive(
+    JSON_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_values_are_kept_as_they_are_or_refused(
+    client: Client, session: RatingSession, data: st.DataObject
+) -> None:
+    valid = answer_body(current(session))
+    names = data.draw(st.sets(st.sampled_from(sorted(valid)), max_size=3))
+    sent = valid | {name: data.draw(JSON_VALUES) for name in names}
+    response = post(client, session, sent)
+    kept = list(Response.objects.all())
+    if response.status_code == 200:
+        assert [(answer.trial.code, answer.chosen_side) for answer in kept] == [(sent["trial"], sent["chosen_side"])]
+        assert kept[0].rt_ms == float(sent["rt_ms"])
+        for name in ("exposure_first_ms", "exposure_second_ms", "device_scale", "pixel_ratio"):
+            assert getattr(kept[0], name) == (None if sent[name] in {None, ""} else float(sent[name]))
+    else:
+        assert response.status_code in {400, 404}
+        assert response.json()["error"]
+        assert kept == []
+    Response.objects.all().delete()
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.binary() | st.text().map(str.encode) | JSON_VALUES.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_refused(client: Client, session: RatingSession, body: bytes) -> None:
+    response = post(client, session, body)
+    assert response.status_code in {400, 404}
+    assert response.json()["error"]
+    assert not Response.objects.exists()
+
+
+@pytest.mark.parametrize("is_left_out", [False, True])
+def test_browser_that_measures_nothing_may_answer(client: Client, session: RatingSession, is_left_out: bool) -> None:
+    body = answer_body(current(session))
+    for name in ("exposure_first_ms", "exposure_second_ms", "device_scale", "pixel_ratio"):
+        if is_left_out:
+            del body[name]
+        else:
+            body[name] = None
     assert post(client, session, body).status_code == 200
-    assert Response.objects.get().exposure_first_ms is None
+    kept = Response.objects.get()
+    assert (kept.exposure_first_ms, kept.exposure_second_ms) == (None, None)
+    assert (kept.device_scale, kept.pixel_ratio) == (None, None)
 
 
 def test_answer_needs_no_cookie_and_no_csrf_token(session: RatingSession) -> None:

@@ -1,9 +1,12 @@
 """The pictures of a trial."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from django.test import Client
 from django.urls import reverse
+from structlog.testing import capture_logs
 
 from studies.models import RatingSession, Side, Trial
 from studies.selectors.pictures import picture_read
@@ -50,6 +53,23 @@ def test_refusal_is_a_sentence(client: Client, session: RatingSession) -> None:
     response = client.get(reverse("studies:stimulus", args=[session.code, "unknown"]))
     assert response.status_code == 404
     assert "reload" in response.json()["error"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x89PNG\r\n\x1a\n no more"], ids=["gone", "empty", "broken"])
+def test_picture_that_cannot_be_read_is_said_and_logged(
+    client: Client, session: RatingSession, content: bytes | None
+) -> None:
+    trial = session.trials.get(position=0)
+    file = trial.pair.sample.picture
+    Path(file.path).unlink()
+    if content is not None:
+        Path(file.path).write_bytes(content)
+    with capture_logs() as lines:
+        response = client.get(address(session, trial))
+    assert response.status_code == 410
+    assert "missing on our side" in response.json()["error"]
+    told = [line for line in lines if line["event"] == "picture_missing"]
+    assert [(line["log_level"], line["trial"], line["files"][1]) for line in told] == [("error", trial.pk, file.name)]
 
 
 def test_pair_is_shown_to_its_own_session_only(client: Client, session: RatingSession) -> None:
