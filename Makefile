@@ -16,6 +16,7 @@ PIP := $(BIN)/pip --quiet --quiet --disable-pip-version-check
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+demo: export EVALSITE_LOG_LEVEL ?= WARNING
 demo: $(VENV)/.stamp-demo ## Run a study on real photos at http://127.0.0.1:8000; RATERS=40 adds simulated raters, PORT=… moves it.
 	@$(BIN)/python manage.py demo --raters $(RATERS) --port $(PORT)
 

@@ -1,7 +1,6 @@
 """`manage.py demo`: a running study on real photos, from nothing, in one command. `make demo` calls it."""
 
 import importlib.resources
-import os
 import secrets
 import signal
 import socket
@@ -191,11 +190,10 @@ def _serving(port: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
     gunicorn += ["--no-control-socket", "--log-level", "warning"]
     worker = ["celery", "--quiet", "-A", "evalsite", "worker", "--pool", "solo", "--loglevel", "warning"]
     worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    environment = {"EVALSITE_LOG_LEVEL": "WARNING", "C_FORCE_ROOT": "1"} | os.environ
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for command in (gunicorn, worker):
-            process = subprocess.Popen([sys.executable, *QUIET, "-m", *command], env=environment)  # noqa: S603 -- our own words
+            process = subprocess.Popen([sys.executable, *QUIET, "-m", *command])  # noqa: S603 -- our own words
             processes.append(process)
         _wait_until_healthy(port, processes)
         yield processes
