@@ -1,12 +1,15 @@
 """Raters in a real browser: whole sessions by keyboard and by touch, with the founding protocol's counts."""
 
 import re
+from typing import Any
 
 import pytest
+from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from studies.models import Kind, RatingSession, SessionState, Study
 from tests.browser import rater
+from tests.browser.test_admin import sign_in
 from tests.factories import make_open_study
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -34,8 +37,22 @@ def assert_session_holds(session: RatingSession, chosen: list[str]) -> None:
         assert not answer.was_hidden
 
 
+def assert_researcher_sees(page: Page, session: RatingSession, live_server: Any) -> None:
+    """The results page holds the votes of this one session: 40, and as many fooled as the answers say."""
+    sign_in(page.context, session.study.owner, live_server)
+    page.goto(live_server.url + reverse("admin:studies_study_results", args=[session.study_id]))
+    tests = [answer for answer in rater.answers_of(session) if answer.trial.kind == Kind.TEST]
+    fooled = sum(answer.chosen_side != answer.trial.photo_side for answer in tests)
+    condition = session.condition
+    assert condition is not None
+    row = page.locator("section", has=page.locator("#everyone")).get_by_role("row", name=condition.label)
+    expect(row.locator('[data-head="votes"]')).to_have_text("40")
+    expect(row.locator('[data-head="raters"]')).to_have_text("1")
+    expect(row.locator('[data-head^="% fooled"]')).to_contain_text(f"{100 * fooled / 40:.1f}")
+
+
 @pytest.mark.slow
-def test_whole_session_by_keyboard_with_two_reloads(page: Page, study: Study) -> None:
+def test_whole_session_by_keyboard_with_two_reloads(page: Page, study: Study, live_server: Any) -> None:
     rater.land(page, study)
     rater.consent(page)
     page.keyboard.press("Enter")
@@ -77,6 +94,7 @@ def test_whole_session_by_keyboard_with_two_reloads(page: Page, study: Study) ->
     expect(page.locator("#code")).to_have_text(session.completion_code)
     assert_session_holds(session, chosen)
     assert len(pages_of_pairs) == 1, "the page of one pair differs from that of another before the answer"
+    assert_researcher_sees(page, session, live_server)
 
 
 @pytest.mark.slow
