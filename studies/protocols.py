@@ -11,7 +11,7 @@ Your answers, and how long you take, are kept under a random number. Your name, 
 not kept. You may stop at any time by closing the page."""
 
 INSTRUCTIONS = """\
-Two pictures will flash up one after the other. One was taken by a camera; the other was made by a computer.
+Two pictures will flash up one after the other. One was taken by a camera; the other comes from a computer.
 
 Look at both, then say which one you would guess is from a camera. There is no time limit for your answer. If you are \
 not sure, guess.

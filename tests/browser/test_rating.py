@@ -168,7 +168,7 @@ def test_feedback_shows_both_pictures_and_frames_the_photo(page: Page) -> None:
         expect(page.locator("#verdict-miss")).to_be_visible(visible=not is_right)
         for figure in page.locator("#again figure").all():
             is_photo = figure.get_attribute("data-side") == trial.photo_side
-            words = "from a camera" if is_photo else "made by a computer"
+            words = "from a camera" if is_photo else "from the computer"
             expect(figure.locator("figcaption")).to_contain_text(words)
             assert ("is-photo" in (figure.get_attribute("class") or "")) == is_photo
         page.keyboard.press("Enter")

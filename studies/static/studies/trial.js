@@ -208,7 +208,7 @@ async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
   for (const figure of figures) {
     const isPhoto = figure.dataset.side === photoSide;
     figure.classList.toggle("is-photo", isPhoto);
-    figure.querySelector("figcaption span").textContent = isPhoto ? "from a camera" : "made by a computer";
+    figure.querySelector("figcaption span").textContent = isPhoto ? "from a camera" : "from the computer";
   }
   const captionHeight = figures[0].querySelector("figcaption").offsetHeight;
   const room = Math.min(figures[0].clientWidth - 16, stage.clientHeight - captionHeight - 24);
