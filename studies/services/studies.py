@@ -86,10 +86,10 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
         label = spec.label or _label_make(method, parameters)
         slug = slugify(label.replace(".", "-"))[:50] or f"{spec.method.replace('_', '-')}-{position + 1}"
         if slug in rows:
-            raise ParameterInvalid(
-                f"“{label}” and “{rows[slug].label}” would have one name, {slug}, in exports; "
-                "give one of them another label."
-            )
+            other = rows[slug].label
+            same = f"Two conditions are called “{label}”"
+            alike = f"“{label}” and “{other}” would have one name, {slug}, in exports"
+            raise ParameterInvalid(f"{same if label == other else alike}; give one of them another label.")
         rows[slug] = Condition(
             study=study,
             position=position,
