@@ -87,9 +87,9 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
         slug = slugify(label.replace(".", "-"))[:50] or f"{spec.method.replace('_', '-')}-{position + 1}"
         if slug in rows:
             other = rows[slug].label
-            same = f"Two conditions are called “{label}”"
+            twice = f"Two conditions are called “{label}”"
             alike = f"“{label}” and “{other}” would have one name, {slug}, in exports"
-            raise ParameterInvalid(f"{same if label == other else alike}; give one of them another label.")
+            raise ParameterInvalid(f"{twice if label == other else alike}; give one of them another label.")
         rows[slug] = Condition(
             study=study,
             position=position,

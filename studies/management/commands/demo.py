@@ -16,9 +16,9 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from studies.errors import EvalsiteError
+from studies.management.commands._progress import progress_bar
 from studies.management.commands.sample_photos import samples_make
 from studies.models import Cropping, Origin, PhotoSet, RatingSession, Researcher, SessionState, Study, StudyState
 from studies.services import photos
@@ -121,7 +121,7 @@ class Command(BaseCommand):
             photo_set = PhotoSet.objects.filter(owner=owner, name=name).first() or photos.photo_set_create(
                 owner=owner, name=name, cropping=Cropping.TILES
             )
-            bar = tqdm(chosen, desc=f"  {name:<24}", unit="photo", disable=None)
+            bar = progress_bar(chosen, label=name, unit="photo")
             photos.photos_add(photo_set=photo_set, files=((file, files[file]) for file in bar))
             sets.append(photo_set)
         return sets[0], sets[1]

@@ -1,14 +1,14 @@
 """`manage.py import_photos FOLDER --set NAME --owner NAME`: photos of a folder or a zip become a photo set."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from studies.errors import ArchiveRejected, PhotoRejected
+from studies.management.commands._progress import progress_bar
 from studies.models import Cropping, PhotoSet, Researcher
 from studies.services import photos
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
                     f"The set “{photo_set.name}” has {name.replace('_', ' ')} {getattr(photo_set, name)}, not {value}; "
                     "leave that out, or give --set another name."
                 )
-        bar = tqdm(files, desc="photos", unit="file", disable=None)
+        bar = progress_bar(files, label="photos", unit="file")
         report = photos.photos_add(photo_set=photo_set, files=_contents(bar))
         for _name, sentence in report.rejected:
             self.stderr.write(sentence)
@@ -62,7 +62,7 @@ def _files(path: Path) -> list[Path]:
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
-def _contents(files: "tqdm[Path]") -> Iterator[tuple[str, bytes] | ArchiveRejected | PhotoRejected]:
+def _contents(files: Iterable[Path]) -> Iterator[tuple[str, bytes] | ArchiveRejected | PhotoRejected]:
     for path in files:
         with path.open("rb") as file:
             yield from photos.uploads_expand([(path.name, file)])

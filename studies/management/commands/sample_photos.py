@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from studies.errors import EvalsiteError
 from studies.management.commands._lookups import study_find
+from studies.management.commands._progress import progress_bar
 from studies.models import Condition, Study, StudyState
 from studies.services import samples
 from studies.services.studies import study_prepare
@@ -46,7 +46,7 @@ def samples_make(study: Study) -> None:
     for keys in chunks:
         totals[labels[keys[0]]] = totals.get(labels[keys[0]], 0) + len(keys)
     for label, total in totals.items():
-        with tqdm(total=total, desc=f"  {label:<24}", unit="sample", disable=None) as bar:
+        with progress_bar(label=label, unit="sample", total=total) as bar:
             for keys in chunks:
                 if labels[keys[0]] == label:
                     samples.samples_generate(keys=keys)

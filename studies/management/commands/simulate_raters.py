@@ -12,10 +12,10 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from studies.errors import StudyNotOpen
 from studies.management.commands._lookups import study_find
+from studies.management.commands._progress import progress_bar
 from studies.models import Kind, Origin, Role, Side, Study, Trial
 from studies.services.sessions import origin_sign, session_check
 from studies.statistics.simulation import fooled_probabilities
@@ -79,9 +79,7 @@ class Command(BaseCommand):
                 for number in numbers
             ]
             try:
-                for run in tqdm(
-                    as_completed(runs), total=len(runs), desc="  simulated raters", unit="rater", disable=None
-                ):
+                for run in progress_bar(as_completed(runs), label="simulated raters", unit="rater", total=len(runs)):
                     run.result()
             except _RefusedError as error:
                 raise CommandError(f"The site at {options['url']} refused a simulated rater: {error}.") from error
