@@ -187,7 +187,7 @@ def _serving(port: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Run the web server and a worker, ready to answer; both end with the block."""
     signal.signal(signal.SIGTERM, _interrupt)
     gunicorn = ["gunicorn", "evalsite.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4"]
-    gunicorn += ["--no-control-socket", "--log-level", "warning"]
+    gunicorn += ["--graceful-timeout", "2", "--no-control-socket", "--log-level", "warning"]
     worker = ["celery", "--quiet", "-A", "evalsite", "worker", "--pool", "solo", "--loglevel", "warning"]
     worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     processes: list[subprocess.Popen[bytes]] = []
