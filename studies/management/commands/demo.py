@@ -1,6 +1,7 @@
 """`manage.py demo`: a running study on real photos, from nothing, in one command. `make demo` calls it."""
 
 import importlib.resources
+import os
 import secrets
 import signal
 import socket
@@ -42,6 +43,7 @@ TEST_SHARE = 0.6
 """Share of the photos that are judged; the others are the nearest-neighbour bank."""
 
 STARTUP_S = 60
+STOPPING_S = 2
 
 QUIET = ("-W", "ignore:You're running the worker with superuser")
 """In a container one is often root; that is no news."""
@@ -185,15 +187,17 @@ def _split(names: list[str]) -> tuple[list[str], list[str]]:
 @contextmanager
 def _serving(port: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Run the web server and a worker, ready to answer; both end with the block."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     gunicorn = ["gunicorn", "evalsite.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4"]
-    gunicorn += ["--graceful-timeout", "2", "--no-control-socket", "--log-level", "warning"]
+    gunicorn += ["--no-control-socket", "--log-level", "warning"]
     worker = ["celery", "--quiet", "-A", "evalsite", "worker", "--pool", "solo", "--loglevel", "warning"]
     worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for command in (gunicorn, worker):
-            process = subprocess.Popen([sys.executable, *QUIET, "-m", *command])  # noqa: S603 -- our own words
+            # In a group of its own: Ctrl-C reaches this command alone, which then ends both in order.
+            process = subprocess.Popen([sys.executable, *QUIET, "-m", *command], process_group=0)  # noqa: S603 -- our own words
             processes.append(process)
         _wait_until_healthy(port, processes)
         yield processes
@@ -203,7 +207,16 @@ def _serving(port: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait()
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a process that was told to end; a browser's idle connection may keep a server, but not for long."""
+    try:
+        process.wait(STOPPING_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
