@@ -71,7 +71,7 @@ $(VENV)/.stamp-demo: requirements-demo.txt $(VENV)/.stamp-run
 	@$(PIP) install --no-deps --require-hashes -r requirements-demo.txt
 	@touch $@
 
-$(VENV)/.stamp-dev: requirements-dev.txt $(VENV)/.stamp-demo
+$(VENV)/.stamp-dev: requirements-dev.txt requirements-extras.txt $(VENV)/.stamp-demo
 	@echo "Installing the tools of the tests and checks ..."
 	@$(PIP) install -r requirements-dev.txt
 	@touch $@

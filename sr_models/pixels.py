@@ -44,6 +44,28 @@ def downsample(high_res: NDArray[np.uint8], *, factor: int) -> NDArray[np.uint8]
     return low_res
 
 
+def square_reduce(picture: Image.Image, *, size: int, side: int) -> NDArray[np.uint8]:
+    """Cut out the centred square of a picture and reduce it by the filter of `downsample`.
+
+    Args:
+        picture: A picture of mode RGB.
+        size: Side of the result in pixels.
+        side: Side of the square in pixels of the picture: from `size` to the picture's shorter side.
+
+    Returns:
+        (size, size, 3) uint8 sRGB.
+
+    Raises:
+        ValueError: If the square does not fit into the picture, or would have to be enlarged.
+    """
+    if not size <= side <= min(picture.size):
+        raise ValueError(f"side must be from {size} to {min(picture.size)} pixels, got {side}")
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    # Cut first: `resize` with a box lets the filter reach beyond it.
+    square = picture.crop((left, top, left + side, top + side))
+    return np.array(square.resize((size, size), Image.Resampling.BICUBIC))
+
+
 def model_range(pixels: "torch.Tensor") -> "torch.Tensor":
     """Map uint8 sRGB `(n, h, w, 3)` to float32 `(n, 3, h, w)` in [-0.5, 0.5]."""
     return pixels.permute(0, 3, 1, 2).float() / (LEVELS - 1) - 0.5

@@ -467,7 +467,7 @@ def _members(archive: zipfile.ZipFile, limits: Limits) -> Iterator[ArchiveMember
 def _is_passed_over(entry: zipfile.ZipInfo) -> bool:
     parts = [part for part in entry.filename.replace("\\", "/").split("/") if part]
     is_hidden = any(part == "__MACOSX" or (part.startswith(".") and part not in {".", ".."}) for part in parts)
-    return entry.is_dir() or is_hidden or (bool(parts) and parts[-1].lower() in _SYSTEM_FILES)
+    return entry.filename.endswith("/") or is_hidden or (bool(parts) and parts[-1].lower() in _SYSTEM_FILES)
 
 
 def _reason_to_refuse(entry: zipfile.ZipInfo, limits: Limits) -> str | None:

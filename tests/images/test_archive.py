@@ -1,5 +1,5 @@
 import io
-import time
+import struct
 import tracemalloc
 import zipfile
 from collections.abc import Iterable
@@ -44,6 +44,11 @@ def test_a_zip_behind_other_data_or_with_a_comment_is_read() -> None:
         archive.comment = b"holiday" * 500
         archive.writestr("a.png", PHOTO)
     assert read(file.getvalue()) == [("a.png", PHOTO)]
+
+
+def test_a_file_without_a_name_is_read_without_a_crash() -> None:
+    archive = zipped({"a.png": PHOTO}).replace(struct.pack("<3H", 5, 0, 0), struct.pack("<3H", 0, 0, 5))
+    assert len(read(archive)) == 1
 
 
 def test_folders_and_files_of_the_system_are_passed_over_in_silence() -> None:
@@ -188,11 +193,13 @@ def test_an_entry_that_lies_about_its_length_is_not_unpacked() -> None:
 
 
 @pytest.mark.parametrize("declared", [None, 3])
-def test_a_million_entries_are_refused_at_once_whatever_number_is_declared(declared: int | None) -> None:
+def test_a_million_entries_are_refused_unread_whatever_number_is_declared(declared: int | None) -> None:
     archive = hostile.zip_of_many_entries(1_000_000, declared=declared)
-    started = time.perf_counter()
+    tracemalloc.start()
     sentence = refusal(archive)
-    assert time.perf_counter() - started < 0.5
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 10_000_000  # a list of the entries would take some hundred bytes for each
     assert sentence == ('"photos.zip" has more than 5000 entries: pack the photos in several smaller zip files.')
 
 
