@@ -16,10 +16,12 @@ from safetensors.torch import save
 from torch import nn
 
 from sr_models.pixel_recursive import PixelRecursive, PixelRecursiveConfig
+from sr_models.regression import Regression, RegressionConfig
 from sr_models.srresnet import SRResNet, SRResNetConfig
 
 NETWORKS: dict[str, tuple[type[nn.Module], type[Any]]] = {
     "pixel_recursive": (PixelRecursive, PixelRecursiveConfig),
+    "regression": (Regression, RegressionConfig),
     "srresnet": (SRResNet, SRResNetConfig),
 }
 """Name in the header -> the network and its config."""
@@ -136,8 +138,12 @@ def checkpoint_load(path: Path, *, device: str = "cpu", network: str | None = No
 def file_replace(path: Path, data: bytes) -> None:
     """Write `data` to a neighbour of `path`, force it to the disk, and move it there: readers see old or new, whole."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        partial.unlink(missing_ok=True)  # half a file would hold what is left of a full disk
+        raise
     partial.replace(path)
