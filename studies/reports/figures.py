@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -30,6 +30,11 @@ PAGE_WIDTH_MM = 174
 LABEL_CHARACTERS = 32
 COUNTS_CHARACTERS = 40
 """Longer labels of conditions, and longer counts below them, are set smaller, so that they stay on the page."""
+
+GRID_CELL = 128
+"""Device pixels of a picture in a grid, or a little fewer: a whole number for each of its own."""
+CELL_MOST_MM = 22
+"""Pictures of a grid with few columns are not drawn larger on paper."""
 
 INK = "#1A1A1A"
 QUIET = "#6B6B6B"
@@ -141,6 +146,77 @@ def sample_grid_png(
         ValueError: If there is nothing to draw, the pictures are not (n, height, width, 3) uint8 with one n, or a
             picture does not fit the cell a whole number of times.
     """
+    metadata = {"Software": f"evalsite {version}".strip(), "Source": study, "Comment": f"design {design_sha256}"}
+    return _grid_png(columns, scale=scale, gap=gap, title="", metadata=metadata)
+
+
+def picture_grid(
+    columns: Sequence[tuple[str, NDArray[np.uint8]]],
+    *,
+    file_format: Literal["png", "pdf", "svg"],
+    title: str = "",
+    source: str = "",
+    version: str = "",
+) -> bytes:
+    """Lay pictures side by side, as `sample_grid_png`, for a page or for a paper.
+
+    A PNG keeps whole device pixels; PDF and SVG have the width of a page, their text stays text, and their pictures
+    are enlarged by repeating pixels beforehand, so that no viewer smooths them.
+
+    Args:
+        columns: Heads and pictures, as `sample_grid_png` takes them.
+        file_format: Of the file.
+        title: Line above all, or "".
+        source: What the pictures come from, for the file's metadata.
+        version: Version of evalsite, likewise.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: As `sample_grid_png`.
+    """
+    largest = max((max(pictures.shape[1:3]) for _, pictures in columns if pictures.ndim == 4), default=1)
+    scale, gap = max(1, GRID_CELL // largest), 2
+    program = f"evalsite {version}".strip()
+    if file_format == "png":
+        metadata = {"Software": program, "Source": source, "Title": title}
+        return _grid_png(columns, scale=scale, gap=gap, title=title, metadata=metadata)
+    grid, cell_width = _grid(columns, scale=scale, gap=gap)
+    width_pt, margin_pt, font_pt = PAGE_WIDTH_MM * MM * 72, 3.0, 7.0
+    unit_pt = min((width_pt - 2 * margin_pt) / grid.shape[1], CELL_MOST_MM * MM * 72 / cell_width)
+    with _style():
+        figure = Figure(dpi=72)  # one pixel of the canvas is one point
+        FigureCanvasAgg(figure)
+        room_pt = 0.94 * cell_width * unit_pt  # a viewer's font may be wider than ours
+        heads = [_wrapped(figure, head, font_size=font_pt, width=room_pt) for head, _ in columns]
+        line_pt = 1.25 * font_pt
+        top_pt = max(map(len, heads)) * line_pt + font_pt * 0.5 + (1.5 * line_pt if title else 0)
+        width, height = grid.shape[1] * unit_pt + 2 * margin_pt, grid.shape[0] * unit_pt + top_pt + margin_pt
+        figure.set_size_inches(width / 72, height / 72)
+        box = (margin_pt / width, margin_pt / height, 1 - 2 * margin_pt / width, grid.shape[0] * unit_pt / height)
+        axes = figure.add_axes(box)
+        axes.imshow(grid, interpolation="none", aspect="auto")
+        axes.set_axis_off()
+        for place, lines in enumerate(heads):
+            x = margin_pt + (place * (cell_width + gap) + cell_width / 2) * unit_pt
+            for above, line in enumerate(reversed(lines)):
+                y = grid.shape[0] * unit_pt + margin_pt + font_pt * 0.55 + above * line_pt
+                figure.text(x / width, y / height, line, fontsize=font_pt, ha="center", va="baseline")
+        if title:
+            y = 1 - line_pt / height
+            figure.text(margin_pt / width, y, title, fontsize=8, fontweight="bold", va="baseline")
+        file = io.BytesIO()
+        about = {"Title": title, "Creator": program}
+        dates = {"Date": None, "Source": source} if file_format == "svg" else {"CreationDate": None, "Subject": source}
+        figure.savefig(file, format=file_format, metadata=about | dates)
+        return file.getvalue()
+
+
+def _grid_png(
+    columns: Sequence[tuple[str, NDArray[np.uint8]]], *, scale: int, gap: int, title: str, metadata: dict[str, str]
+) -> bytes:
+    """Draw a grid whose every pixel is a whole number of device pixels, with its heads and its title."""
     grid, cell_width = _grid(columns, scale=scale, gap=gap)
     grid_height, grid_width = grid.shape[:2]
     dpi = 100
@@ -153,7 +229,8 @@ def sample_grid_png(
         heads = [_wrapped(figure, head, font_size=font_size, width=cell_width) for head, _ in columns]
         line_px = 1.25 * font_px
         head_height = round(max(map(len, heads)) * line_px + font_px * 0.5)
-        width, height = grid_width + 2 * margin, grid_height + head_height + margin
+        title_height = round(1.5 * line_px) if title else 0
+        width, height = grid_width + 2 * margin, grid_height + head_height + title_height + margin
         figure.set_size_inches(width / dpi, height / dpi)
         figure.figimage(grid, xo=margin, yo=margin, origin="upper")
         for place, lines in enumerate(heads):
@@ -161,8 +238,10 @@ def sample_grid_png(
             for above, line in enumerate(reversed(lines)):
                 y = grid_height + margin + font_px * 0.55 + above * line_px
                 figure.text(x / width, y / height, line, fontsize=font_size, ha="center", va="baseline")
+        if title:
+            y = 1 - line_px / height
+            figure.text(margin / width, y, title, fontsize=font_size, fontweight="bold", va="baseline")
         file = io.BytesIO()
-        metadata = {"Software": f"evalsite {version}".strip(), "Source": study, "Comment": f"design {design_sha256}"}
         figure.savefig(file, format="png", metadata=metadata)
         return file.getvalue()
 
@@ -301,7 +380,7 @@ def _grid(columns: Sequence[tuple[str, NDArray[np.uint8]]], *, scale: int, gap: 
 def _wrapped(figure: Figure, text: str, *, font_size: float, width: float) -> list[str]:
     """Return a text as lines that fit a width in pixels where its words allow; a single letter stays with its word."""
     lines: list[str] = []
-    for word in re.sub(r"\b(\w) ", "\\1\N{NO-BREAK SPACE}", text).split(" "):
+    for word in re.sub(r"(?<!\S)(\(?\w) ", "\\1\N{NO-BREAK SPACE}", text).split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
         probe = figure.text(0, 0, longer, fontsize=font_size)
         fits = probe.get_window_extent().width <= width

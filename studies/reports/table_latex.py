@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from studies.reports.wording import (
     HEADING_ALL,
     Column,
+    Row,
     columns,
     columns_all,
     grouped_notes,
@@ -15,7 +16,7 @@ from studies.reports.wording import (
     provenance,
     rows_all,
 )
-from studies.statistics.results import ResultRow, ResultTable
+from studies.statistics.results import ResultTable
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -51,13 +52,13 @@ def render_latex(table: ResultTable) -> str:
         r"  \footnotesize",
         # One column more must not make the table wider.
         rf"  \setlength{{\tabcolsep}}{{{'2.3' if table.is_tiled else '3.5'}pt}}",
-        *_tabular(columns(table), table.rows),
+        *tabular(columns(table), table.rows),
         r"",
         r"  \medskip",
         rf"  {escape(HEADING_ALL)}",
         r"",
         r"  \smallskip",
-        *_tabular(columns_all(table), rows_all(table)),
+        *tabular(columns_all(table), rows_all(table)),
         r"",
         r"  \medskip",
         r"  \begin{minipage}{\linewidth}",
@@ -78,7 +79,8 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
-def _tabular(table_columns: Sequence[Column], rows: Sequence[ResultRow]) -> list[str]:
+def tabular(table_columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[str]:
+    """Return the lines of a tabular with booktabs rules: the first column to the left, the others to the right."""
     return [
         rf"  \begin{{tabular}}{{l{'r' * (len(table_columns) - 1)}}}",
         r"    \toprule",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from studies.reports.wording import (
     HEADING_ALL,
     Column,
+    Row,
     columns,
     columns_all,
     grouped_notes,
@@ -15,14 +16,14 @@ from studies.reports.wording import (
     provenance,
     rows_all,
 )
-from studies.statistics.results import ResultRow, ResultTable
+from studies.statistics.results import ResultTable
 
 
 def render_markdown(table: ResultTable) -> str:
     """Return the table as a Markdown section, with its notes as a list below it."""
     parts = [f"## {escape(heading(table))}", ""]
-    parts += [escape(" ".join(preamble(table))), "", *_table(columns(table), table.rows), ""]
-    parts += [f"{HEADING_ALL}:", "", *_table(columns_all(table), rows_all(table)), ""]
+    parts += [escape(" ".join(preamble(table))), "", *piped(columns(table), table.rows), ""]
+    parts += [f"{HEADING_ALL}:", "", *piped(columns_all(table), rows_all(table)), ""]
     parts += [f"- {escape(note)}" for note in (legend(table), *grouped_notes(table), provenance(table))]
     return "\n".join(parts) + "\n"
 
@@ -39,7 +40,8 @@ def escape(text: str) -> str:
     return escaped.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _table(table_columns: Sequence[Column], rows: Sequence[ResultRow]) -> list[str]:
+def piped(table_columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[str]:
+    """Return the lines of a table: the first column to the left, the others to the right."""
     rule = ["---", *["--:"] * (len(table_columns) - 1)]
     lines = [[escape(column.head) for column in table_columns], rule]
     lines += [[escape(column.cell(row)) for column in table_columns] for row in rows]

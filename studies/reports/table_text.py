@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from studies.reports.wording import (
     HEADING_ALL,
     Column,
+    Row,
     columns,
     columns_all,
     grouped_notes,
@@ -14,20 +15,20 @@ from studies.reports.wording import (
     provenance,
     rows_all,
 )
-from studies.statistics.results import ResultRow, ResultTable
+from studies.statistics.results import ResultTable
 
 
 def render_text(table: ResultTable) -> str:
     """Return the table with aligned columns, and its notes below it."""
     parts = [heading(table), "=" * len(heading(table)), *preamble(table), ""]
-    parts += _aligned(columns(table), table.rows)
-    parts += ["", f"{HEADING_ALL}:", *_aligned(columns_all(table), rows_all(table)), "", legend(table)]
+    parts += aligned(columns(table), table.rows)
+    parts += ["", f"{HEADING_ALL}:", *aligned(columns_all(table), rows_all(table)), "", legend(table)]
     parts += [f"- {note}" for note in grouped_notes(table)]
     parts.append(provenance(table))
     return "\n".join(parts) + "\n"
 
 
-def _aligned(table_columns: Sequence[Column], rows: Sequence[ResultRow]) -> list[str]:
+def aligned(table_columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[str]:
     """Return the lines of a table: the first column to the left, the others to the right."""
     lines = [[column.head for column in table_columns], *([c.cell(row) for c in table_columns] for row in rows)]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from studies.statistics.fool_rate import ESTIMANDS, INTERVAL_METHODS
 from studies.statistics.results import ResultRow, ResultTable
@@ -10,13 +11,15 @@ from studies.statistics.results import ResultRow, ResultTable
 MISSING = "\N{EN DASH}"
 SIMULATED = "SIMULATED raters: these votes were made by a program, not by people."
 
+Row = TypeVar("Row")
+
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class Column(Generic[Row]):
     """A column of a printed table: its head, and the cell that a row gives."""
 
     head: str
-    cell: Callable[[ResultRow], str]
+    cell: Callable[[Row], str]
 
 
 def level(table: ResultTable) -> str:
@@ -87,7 +90,7 @@ def grouped_notes(table: ResultTable) -> list[str]:
     return [f"{', '.join(named)}: {note}" for note, named in labels.items()]
 
 
-def columns(table: ResultTable) -> list[Column]:
+def columns(table: ResultTable) -> list[Column[ResultRow]]:
     """Return the main table: fidelity, and fool rates after the exclusions. Scenes stand beside photos where fewer."""
     return [
         Column("Condition", lambda row: row.label),
@@ -105,7 +108,7 @@ def columns(table: ResultTable) -> list[Column]:
     ]
 
 
-def columns_all(table: ResultTable) -> list[Column]:
+def columns_all(table: ResultTable) -> list[Column[ResultRow]]:
     """Return the second table: the same fool rates with everyone who completed."""
     return [
         Column("Condition", lambda row: row.label),
