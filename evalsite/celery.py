@@ -34,6 +34,6 @@ def _unbind_task(**_kwargs: Any) -> None:
 
 
 @worker_ready.connect
-def _resume_preparations(**_kwargs: Any) -> None:
+def _resume_work(**_kwargs: Any) -> None:
     """Take up what a worker that was stopped left behind."""
-    app.send_task("studies.tasks.preparations_resume")
+    app.send_task("studies.tasks.work_resume")

@@ -22,8 +22,10 @@ DATA_DIR = Path(env.str("EVALSITE_DATA_DIR", default=str(BASE_DIR / "var"))).res
 MEDIA_ROOT = DATA_DIR / "media"
 STATIC_ROOT = DATA_DIR / "static"
 BROKER_DIR = DATA_DIR / "broker"
+TRAINING_DIR = DATA_DIR / "training"  # A folder for each training run: its photos, state, log and samples.
+CHECKPOINTS_DIR = DATA_DIR / "checkpoints"  # What finished runs gave, as <name>.safetensors; conditions choose them.
 
-folders_create(DATA_DIR, MEDIA_ROOT, STATIC_ROOT, BROKER_DIR)
+folders_create(DATA_DIR, MEDIA_ROOT, STATIC_ROOT, BROKER_DIR, TRAINING_DIR, CHECKPOINTS_DIR)
 
 # --- The site -------------------------------------------------------------------------------------------------------
 
@@ -175,6 +177,16 @@ if CELERY_BROKER_URL == "filesystem://":
         "polling_interval": 0.5,
     }
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # Commands to workers would pile up in the folder as files.
+# Training waits in a queue of its own, so that a worker can be started for it alone (-Q training), beside one that
+# makes samples (-Q celery). A worker that is started without -Q serves both.
+CELERY_TASK_QUEUES = {
+    name: {"exchange": name, "exchange_type": "direct", "routing_key": name} for name in ("celery", "training")
+}
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_ROUTES = {
+    "studies.tasks.training_run": {"queue": "training"},
+    "studies.tasks.speed_measure": {"queue": "training"},
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True  # What a task achieves is a row (a sample is ready, or failed and why), not a result.

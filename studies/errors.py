@@ -29,6 +29,18 @@ class ArchiveRejected(UploadRejected):
     """A zip cannot be read at all: none of its photos were taken."""
 
 
+class CheckpointInUse(EvalsiteError):
+    """A checkpoint cannot go: a study or a training run still needs it."""
+
+
+class ConfigInvalid(EvalsiteError):
+    """A training config cannot be used; the message names the key and the cure."""
+
+
+class EvaluationImpossible(EvalsiteError):
+    """Photos, conditions and checkpoints that were given do not go together; the message says why and what would."""
+
+
 class OriginsMixed(EvalsiteError):
     """Answers of people and of simulated raters were about to meet in one table."""
 
@@ -91,6 +103,14 @@ class StudyUnknown(EvalsiteError):
 
 class TokenInvalid(EvalsiteError):
     """A signed token was changed, is too old or belongs to another study."""
+
+
+class TrainingImpossible(EvalsiteError):
+    """A training run cannot begin or go on with its config and photos; the message says why."""
+
+
+class TrainingStateWrong(EvalsiteError):
+    """What was asked for is not possible in the state of the training run."""
 
 
 class TrialNotCurrent(EvalsiteError):

@@ -1,21 +1,27 @@
 """What people and pages send: fields with their limits, and the errors as sentences."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import validate_slug
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.utils.text import capfirst
 
-from studies.errors import ParameterInvalid
-from studies.methods import METHODS, Method, Parameter
-from studies.models import Condition, PhotoSet, Role, Side, Study
+from studies import training
+from studies.errors import ConfigInvalid, EvalsiteError, ParameterInvalid, TrainingImpossible
+from studies.methods import METHODS, Method, Parameter, method_get
+from studies.models import Condition, PhotoSet, Researcher, Role, Side, Study, TrainingRun
 from studies.protocols import PRESETS
+from studies.selectors.training import NETWORKS, checkpoint_choices, start_path
 from studies.services.studies import ConditionSpec
+from studies.services.training import photos_check
 
 
 class Setting(NamedTuple):
@@ -304,24 +310,34 @@ class ConditionForm(AdminForm, forms.Form):
         empty_label="choose a photo set",
     )
 
-    def __init__(self, *args: Any, photo_sets: QuerySet[PhotoSet], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, photo_sets: QuerySet[PhotoSet], checkpoints: Mapping[str, tuple[str, ...]], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         bank = self.fields["bank"]
         assert isinstance(bank, forms.ModelChoiceField)  # noqa: S101 -- tells mypy what the class above declares
         bank.queryset = photo_sets
         for method in METHODS.values():
             for parameter in method.parameters:
-                self.fields[f"{method.slug}__{parameter.name}"] = parameter_field(parameter)
+                name = f"{method.slug}__{parameter.name}"
+                choices = checkpoints[parameter.network] if parameter.network else parameter.choices
+                now = self.initial.get(name)  # stays a choice even if it can no longer be loaded, which is said later
+                choices += (str(now),) if now and parameter.choices and now not in choices else ()
+                self.fields[name] = parameter_field(dataclasses.replace(parameter, choices=choices))
 
     @classmethod
     def initial_of(cls, condition: Condition) -> dict[str, Any]:
-        """Return the values that a condition has now."""
+        """Return the values that a condition has now; a checkpoint by the name that it has today."""
+        parameters = condition.parameters
+        with contextlib.suppress(EvalsiteError):
+            method = method_get(condition.method)
+            parameters = method.parameters_check(parameters, checkpoints=Path(settings.CHECKPOINTS_DIR))
         return {
             "method": condition.method,
             "label": condition.label,
             "role": condition.role,
             "bank": condition.bank_id,
-            **{f"{condition.method}__{name}": value for name, value in condition.parameters.items()},
+            **{f"{condition.method}__{name}": value for name, value in parameters.items()},
         }
 
     def clean(self) -> dict[str, Any]:
@@ -333,7 +349,7 @@ class ConditionForm(AdminForm, forms.Form):
         values = {parameter.name: cleaned[f"{method.slug}__{parameter.name}"] for parameter in method.parameters}
         given = {name: value for name, value in values.items() if value not in (None, "")}
         try:
-            cleaned["parameters"] = method.parameters_check(given)
+            cleaned["parameters"] = method.parameters_check(given, checkpoints=Path(settings.CHECKPOINTS_DIR))
         except ParameterInvalid as error:
             raise ValidationError(str(error)) from error
         if method.needs == "bank" and cleaned["bank"] is None:
@@ -368,6 +384,87 @@ def specs_of(formset: forms.BaseFormSet) -> list[ConditionSpec]:
         )
         for form in formset.ordered_forms
     ]
+
+
+class PhotoSetField(forms.ModelChoiceField):
+    """A choice among photo sets that says how many photos each has."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """Return the name, the sizes and the number of photos."""
+        return f"{obj}, {obj.photo_count:,} photo{'' if obj.photo_count == 1 else 's'}"
+
+
+class TrainingForm(AdminForm, forms.ModelForm):
+    """A new training run. A valid form has what the config asks for in `cleaned_data["facts"]`."""
+
+    photo_set = PhotoSetField(
+        label="Photos to train on",
+        queryset=PhotoSet.objects.none(),
+        empty_label="choose a photo set",
+        help_text="About every 20th photograph is held out: with it the run is measured, and it is never trained on. "
+        "A network from random weights needs thousands of photos; with fewer, start from trained weights.",
+    )
+    config_name = forms.ChoiceField(label="Config", widget=forms.RadioSelect)
+    config = forms.CharField(
+        label="Config as TOML",
+        required=False,
+        strip=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false", "autocapitalize": "off"}),
+        help_text="Change what you like; it is checked before anything starts. Empty, it is the config chosen above.",
+    )
+    start_from = forms.ChoiceField(
+        label="Start from",
+        required=False,
+        help_text="Weights of the same network, trained before: such as come with the platform, or of your own runs.",
+    )
+
+    class Meta:
+        """Fields of the run itself."""
+
+        model = TrainingRun
+        fields = ("name", "photo_set", "config_name", "config", "start_from")
+
+    def __init__(self, *args: Any, photo_sets: QuerySet[PhotoSet], researcher: Researcher, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.texts = {config.name: config.text for config in training.configs_list()}
+        photo_set, config_name, start_from = (self.fields[name] for name in ("photo_set", "config_name", "start_from"))
+        assert isinstance(photo_set, PhotoSetField)  # noqa: S101 -- tells mypy what the class above declares
+        assert isinstance(config_name, forms.ChoiceField)  # noqa: S101 -- the same
+        assert isinstance(start_from, forms.ChoiceField)  # noqa: S101 -- the same
+        photo_set.queryset = photo_sets.annotate(photo_count=Count("photos"))
+        config_name.choices = [(name, name) for name in self.texts]
+        start_from.choices = [
+            ("", "random weights"),
+            *(
+                (f"{network}:{name}", f"{METHODS[network].label}, {name}")
+                for network in NETWORKS
+                for name in checkpoint_choices(network, researcher=researcher)
+            ),
+        ]
+
+    def clean_config(self) -> str:
+        """Take the chosen config if nothing was written, or if the text is still that of another one."""
+        text, name = lines_normalise(self.cleaned_data["config"]), self.cleaned_data.get("config_name", "")
+        untouched = {other.strip() for other in self.texts.values()} | {""}
+        return self.texts[name] if text in untouched and name in self.texts else text + "\n"
+
+    def clean(self) -> dict[str, Any]:
+        """Check the config, and that photos and starting weights fit it."""
+        cleaned = super().clean() or self.cleaned_data
+        if {"config", "config_name", "start_from"} <= set(cleaned):
+            try:
+                start = start_path(cleaned["start_from"])
+                cleaned["facts"] = training.config_check(
+                    cleaned["config"], name=cleaned["config_name"], start_from=start
+                )
+                if "photo_set" in cleaned:
+                    photos_check(photo_set=cleaned["photo_set"], facts=cleaned["facts"])
+            except ConfigInvalid as error:
+                self.add_error("config", str(error))
+            except TrainingImpossible as error:
+                self.add_error("photo_set", str(error))
+        return cleaned
 
 
 class ConsentForm(forms.Form):

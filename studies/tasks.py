@@ -1,10 +1,26 @@
-"""Work for the Celery worker. Tasks take keys, and can be run again without harm."""
+"""Work for the Celery worker. Tasks take keys, and can be run again without harm.
 
-from celery import shared_task
+`training_run` and `speed_measure` wait in the queue `training`, so that a worker can be started for them alone.
+"""
+
+import threading
+from typing import Any
+
+from celery import current_app, shared_task
 from celery.contrib.django.task import DjangoTask
+from celery.signals import worker_shutting_down
 
-from studies.models import Study, StudyState
-from studies.services import samples
+from studies.models import ACTIVE, Study, StudyState, TrainingRun
+from studies.selectors.training import STALE_S
+from studies.services import samples, training
+
+_shutting_down = threading.Event()
+
+
+@worker_shutting_down.connect
+def _shutdown_note(**_kwargs: Any) -> None:
+    """Remember that this worker is asked to end: it keeps what it trains, and hands it back, within seconds."""
+    _shutting_down.set()
 
 
 @shared_task(base=DjangoTask)
@@ -29,7 +45,34 @@ def samples_generate(study_pk: int, keys: list[int]) -> int:
 
 
 @shared_task(base=DjangoTask)
-def preparations_resume() -> None:
-    """Take up every preparation that a stopped worker left behind."""
+def training_run(run_pk: int, ticket: int) -> None:
+    """Train a run for one slice, and enqueue the next one."""
+    again = training.slice_train(
+        run_pk=run_pk,
+        ticket=ticket,
+        is_shutting_down=_shutting_down.is_set,
+        makes_samples=current_app.conf.task_default_queue in current_app.amqp.queues.consume_from,
+    )
+    if again:
+        training_enqueue(TrainingRun.objects.get(pk=run_pk), countdown=0 if again == "now" else STALE_S + 1)
+
+
+@shared_task(base=DjangoTask)
+def speed_measure(config_name: str, size: int) -> None:
+    """Measure how fast a config that comes with the platform trains here."""
+    training.speed_measure(config_name=config_name, size=size)
+
+
+@shared_task(base=DjangoTask)
+def work_resume() -> None:
+    """Take up every preparation and every training run that a stopped worker left behind."""
     for pk in Study.objects.filter(state=StudyState.PREPARING).values_list("pk", flat=True):
         samples_plan.delay(pk)
+    for run in TrainingRun.objects.filter(state__in=ACTIVE):
+        training_enqueue(run)
+
+
+def training_enqueue(run: TrainingRun, *, countdown: float = 0) -> None:
+    """Send the one message about a run that counts; earlier ones are void from now on."""
+    arguments = (run.pk, training.ticket_draw(run=run))
+    training_run.apply_async_on_commit(args=arguments, countdown=countdown)

@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from studies.admin import photo, photo_set, rater, researcher, study
+from studies.admin import photo, photo_set, rater, researcher, study, training
 
-__all__ = ["photo", "photo_set", "rater", "researcher", "study"]
+__all__ = ["photo", "photo_set", "rater", "researcher", "study", "training"]
 
 admin.site.site_title = "evalsite"
 admin.site.site_header = "evalsite"

@@ -13,17 +13,22 @@ from studies.forms import ConditionForm, ConditionsFormSet, ProtocolForm, specs_
 from studies.models import PhotoSet, Study, StudyState
 from studies.protocols import PRESETS
 from studies.selectors.progress import progress_get
+from studies.selectors.training import NETWORKS, checkpoint_choices
 from studies.services.studies import conditions_replace
 
 
 def conditions_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
     """Show or change the conditions and their order."""
     banks = PhotoSet.objects.filter(Q(owner=study.owner_id) | Q(bank_of__study=study)).distinct()
+    checkpoints = {network: checkpoint_choices(network, researcher=study.owner) for network in NETWORKS}
     formset = ConditionsFormSet(
         request.POST if request.method == "POST" else None,
         initial=[ConditionForm.initial_of(condition) for condition in study.conditions.order_by("position")],
         prefix="conditions",
-        form_kwargs={"photo_sets": banks.exclude(pk=study.photo_set_id).order_by("name")},
+        form_kwargs={
+            "photo_sets": banks.exclude(pk=study.photo_set_id).order_by("name"),
+            "checkpoints": checkpoints,
+        },
     )
     refusal = ""
     if request.method == "POST":

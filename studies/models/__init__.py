@@ -7,9 +7,11 @@ from studies.models.rater import FINISHED, Origin, Rater, RatingSession, Session
 from studies.models.researcher import Researcher
 from studies.models.sample import Sample, SampleStatus
 from studies.models.study import Assignment, Condition, Kernel, Role, Study, StudyPhoto, StudyState, Use
+from studies.models.training import ACTIVE, TrainingRun, TrainingSpeed, TrainingState
 from studies.models.trial import Response, Trial
 
 __all__ = [
+    "ACTIVE",
     "FINISHED",
     "Assignment",
     "Condition",
@@ -32,6 +34,9 @@ __all__ = [
     "Study",
     "StudyPhoto",
     "StudyState",
+    "TrainingRun",
+    "TrainingSpeed",
+    "TrainingState",
     "Trial",
     "Use",
 ]

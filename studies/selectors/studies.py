@@ -2,9 +2,11 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 
 from studies import methods, planning
@@ -69,7 +71,7 @@ def _photos_judged(study: Study) -> QuerySet[Photo]:
 def _condition_problems(study: Study, condition: Condition) -> list[str]:
     try:
         method = methods.method_get(condition.method)
-        method.parameters_check(condition.parameters)
+        method.parameters_check(condition.parameters, checkpoints=Path(settings.CHECKPOINTS_DIR))
     except EvalsiteError as error:
         return [f"“{condition.label}”: {error}"]
     if method.needs != "bank":
@@ -141,7 +143,9 @@ def design_get(study: Study) -> dict[str, Any]:
             "label": condition.label,
             "role": condition.role,
             "method": condition.method,
-            "parameters": methods.method_get(condition.method).parameters_check(condition.parameters),
+            "parameters": methods.method_get(condition.method).parameters_check(
+                condition.parameters, checkpoints=Path(settings.CHECKPOINTS_DIR)
+            ),
             "digest": condition.samples.values_list("source_digest", flat=True).order_by("source_digest").first() or "",
         }
         for condition in study.conditions.order_by("position")

@@ -4,21 +4,21 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-import numpy as np
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import transaction
-from numpy.typing import NDArray
 
 from studies import images, methods
-from studies.errors import EvalsiteError, PictureTooSmall
+from studies.errors import EvalsiteError
+from studies.evaluation.measure import fidelity_figures
 from studies.models import Condition, Photo, Sample, SampleStatus, Study, StudyState
 from studies.models.files import file_delete_on_commit
 from studies.selectors.pictures import bank_get, pictures_read
 from studies.selectors.results import FIDELITY
 from studies.services.pairs import pairs_build
-from studies.statistics import fidelity
 
 logger = logging.getLogger(__name__)
 
@@ -106,11 +106,13 @@ def upscaler_load(condition: Condition) -> methods.Upscaler:
         ParameterInvalid: If its parameters cannot be used.
     """
     method = methods.method_get(condition.method)
+    checkpoints = Path(settings.CHECKPOINTS_DIR)
     return method.load(
         methods.Need(
             factor=condition.study.photo_set.factor,
-            parameters=method.parameters_check(condition.parameters),
+            parameters=method.parameters_check(condition.parameters, checkpoints=checkpoints),
             bank=bank_get(condition.bank) if condition.bank else None,
+            checkpoints=checkpoints,
         )
     )
 
@@ -170,24 +172,6 @@ def _preparing(batch: list[Sample]) -> Iterator[set[int]]:
         study = Study.objects.select_for_update().get(pk=batch[0].condition.study_id)
         pending = Sample.objects.filter(pk__in=[sample.pk for sample in batch], status=SampleStatus.PENDING)
         yield set(pending.values_list("pk", flat=True)) if study.state == StudyState.PREPARING else set()
-
-
-def fidelity_figures(
-    samples: NDArray[np.uint8], photos: NDArray[np.uint8], low_res: NDArray[np.uint8], *, factor: int
-) -> Mapping[str, NDArray[np.float64]]:
-    """Return the pixel metrics of samples (n, H, W, 3) against their photos; those too small for one lack it."""
-    metrics: dict[str, Callable[[], NDArray[np.float64]]] = {
-        "psnr": lambda: fidelity.psnr(samples, photos),
-        "ssim": lambda: fidelity.ssim(samples, photos),
-        "ms_ssim": lambda: fidelity.ms_ssim(samples, photos),
-        "ms_ssim_3": lambda: fidelity.ms_ssim_3(samples, photos),
-        "consistency": lambda: fidelity.consistency(low_res, methods.downsample(samples, factor=factor)),
-    }
-    figures = {}
-    for name, metric in metrics.items():
-        with contextlib.suppress(PictureTooSmall):
-            figures[name] = metric()
-    return figures
 
 
 def preparation_finish(*, study: Study) -> bool:

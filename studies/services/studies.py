@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
@@ -82,7 +84,7 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
     rows: dict[str, Condition] = {}
     for position, spec in enumerate(conditions):
         method = methods.method_get(spec.method)
-        parameters = method.parameters_check(spec.parameters)
+        parameters = method.parameters_check(spec.parameters, checkpoints=Path(settings.CHECKPOINTS_DIR))
         label = spec.label or _label_make(method, parameters)
         slug = slugify(label.replace(".", "-"))[:50] or f"{spec.method.replace('_', '-')}-{position + 1}"
         if slug in rows:

@@ -6,12 +6,13 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
-from studies.models import Photo, PhotoSet, Rater, RatingSession, Researcher, Study, StudyState
+from studies.models import Photo, PhotoSet, Rater, RatingSession, Researcher, Study, StudyState, TrainingRun
 from tests.factories import PASSWORD, make_photo_set, make_researcher, make_session, make_study
+from tests.training import make_run
 
 pytestmark = pytest.mark.django_db
 
-MODELS = (Study, PhotoSet, Photo, RatingSession, Rater)
+MODELS = (Study, PhotoSet, Photo, RatingSession, Rater, TrainingRun)
 
 
 def addresses_of(found: dict[type[Model], int]) -> list[str]:
@@ -42,12 +43,13 @@ def foreign() -> dict[type[Model], int]:
         Photo: photo.pk,
         RatingSession: session.pk,
         Rater: session.rater_id,
+        TrainingRun: make_run(owner=study.owner, photo_set=study.photo_set).pk,
     }
 
 
 def test_objects_of_others_are_not_found_at_any_address(client: Client, foreign: dict[type[Model], int]) -> None:
     addresses = addresses_of(foreign)
-    assert len(addresses) > 30
+    assert len(addresses) > 40
     for address in addresses:
         assert {client.get(address).status_code, client.post(address).status_code} <= {404, 405}, address
         assert 404 in (client.get(address).status_code, client.post(address).status_code), address
@@ -56,6 +58,7 @@ def test_objects_of_others_are_not_found_at_any_address(client: Client, foreign:
 def test_lists_hold_only_what_one_owns(client: Client, researcher: Researcher, foreign: dict[type[Model], int]) -> None:
     own = make_study(owner=researcher)
     make_session(own)
+    make_run(owner=researcher, photo_set=own.photo_set)
     for model in MODELS:
         name = model._meta.model_name
         response = client.get(reverse(f"admin:studies_{name}_changelist"))
@@ -71,7 +74,7 @@ def test_superuser_sees_everything(foreign: dict[type[Model], int]) -> None:
         name = model._meta.model_name
         assert client.get(reverse(f"admin:studies_{name}_change", args=[key])).status_code == 200
         page = client.get(reverse(f"admin:studies_{name}_changelist")).content.decode()
-        assert ("column-owner" in page) == (model in (Study, PhotoSet))
+        assert ("column-owner" in page) == (model in (Study, PhotoSet, TrainingRun))
 
 
 def test_superuser_may_use_the_photos_of_others() -> None:

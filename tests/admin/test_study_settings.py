@@ -134,7 +134,7 @@ def test_conditions_are_replaced_in_the_order_given(client: Client, researcher: 
     ]
     assert study.conditions.get(method="pixel_recursive").parameters == {
         "tau": 1.3,
-        "checkpoint": "pixel_recursive_small",
+        "checkpoint": "small",
     }
 
 

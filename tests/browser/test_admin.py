@@ -10,7 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import BrowserContext, Page, expect
 
-from studies import tasks
+from studies import tasks, training
+from studies.admin.training import configs_ordered
 from studies.models import Origin, Researcher, Study, StudyState
 from studies.services.studies import ConditionSpec
 from tests.factories import (
@@ -22,6 +23,7 @@ from tests.factories import (
     make_study,
     png_bytes,
 )
+from tests.training import CONFIG, in_state, make_run, progress_write
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -46,6 +48,13 @@ def sign_in(context: BrowserContext, researcher: Researcher, live_server: Any) -
     context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
 
 
+@pytest.fixture(autouse=True)
+def _checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check training configs in this process, and not in one of its own, which would load torch first each time."""
+    monkeypatch.setattr(training, "_checked", lambda orders: [training._order_check(order) for order in orders])
+    training.shipped_facts()
+
+
 @pytest.fixture
 def researcher() -> Researcher:
     return make_researcher()
@@ -68,6 +77,11 @@ def test_pages_have_no_grave_fault_and_fit_the_screen(
     make_session(opened)
     make_session(opened, origin=Origin.SIMULATED)
     make_session(opened, origin=Origin.PREVIEW)
+    running = in_state(make_run(owner=researcher, photo_set=draft.photo_set, steps=2_000), "running", step=40)
+    progress_write(running)
+    (running.folder / "samples.png").write_bytes(png_bytes(make_picture(size=1536)[:512]))
+    waiting = make_run(owner=researcher, photo_set=draft.photo_set)
+    finished = in_state(make_run(owner=researcher, photo_set=draft.photo_set), "finished", step=20, reason="Finished.")
     empty = make_photo_set(owner=researcher, photos=0)
     photo = draft.photo_set.photos.first()
     assert photo is not None
@@ -93,6 +107,12 @@ def test_pages_have_no_grave_fault_and_fit_the_screen(
         reverse("admin:studies_photo_changelist"),
         reverse("admin:studies_photo_change", args=[photo.pk]),
         reverse("admin:studies_ratingsession_changelist"),
+        reverse("admin:studies_trainingrun_changelist"),
+        reverse("admin:studies_trainingrun_add"),
+        *(reverse("admin:studies_trainingrun_change", args=[run.pk]) for run in (running, waiting, finished)),
+        reverse("admin:studies_trainingrun_stop", args=[running.pk]),
+        reverse("admin:studies_trainingrun_delete", args=[finished.pk]),
+        reverse("admin:studies_trainingrun_history", args=[finished.pk]),
     ]
     context = open_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
     sign_in(context, researcher, live_server)
@@ -173,6 +193,56 @@ def test_study_is_made_by_clicking_from_photos_to_open(
     rater = open_context().new_page()
     rater.goto(link)
     expect(rater.get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_run_is_made_by_clicking_and_its_config_follows_the_choice_until_it_is_changed(
+    signed_in: Page, researcher: Researcher
+) -> None:
+    page = signed_in
+    photo_set = make_photo_set(owner=researcher, photos=3)
+    page.goto(reverse("admin:studies_trainingrun_add"))
+    page.get_by_label("Name").fill("Rooms, by hand")
+    page.get_by_label("Photos to train on").select_option(str(photo_set.pk))
+    first, second = [config.name for config in configs_ordered()][:2]
+    texts = {config.name: config.text for config in training.configs_list()}
+    config = page.get_by_label("Config as TOML")
+    expect(config).to_have_value(texts[first])
+    page.get_by_label(second).check()
+    expect(config).to_have_value(texts[second])
+
+    config.fill("[network]\nname = 'nothing'\n")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_label(first).check()
+    expect(config).to_have_value("[network]\nname = 'nothing'\n")
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_text("Nothing was started")).to_be_visible()
+    expect(config).to_have_value("[network]\nname = 'nothing'\n")
+
+    config.fill(CONFIG.format(steps=2, validate_every=1))
+    page.get_by_role("button", name="Start training").click(timeout=60_000)  # here tasks run within the request
+    expect(page.get_by_text("2 of 2 steps")).to_be_visible()
+    expect(page.locator(".rp-badge")).to_have_text("finished")
+
+
+def test_page_follows_a_training_run_by_itself(signed_in: Page, researcher: Researcher) -> None:
+    run = in_state(make_run(owner=researcher, steps=2_000), "running", step=40)
+    progress_write(run)
+    (run.folder / "samples.png").write_bytes(png_bytes(make_picture(size=64)))
+    page = signed_in
+    page.goto(reverse("admin:studies_trainingrun_change", args=[run.pk]))
+    page.evaluate("document.querySelector('[data-live]').dataset.mark = 'the same page'")
+    line, grid = page.locator("[data-path=training]"), page.locator("[data-source=grid]")
+    before = line.get_attribute("d"), grid.get_attribute("src")
+    progress_write(run, steps=80)
+    in_state(run, "running", step=80)
+    (run.folder / "samples.png").write_bytes(png_bytes(make_picture(size=64, seed=1)))
+    expect(page.get_by_text("80 of 2,000 steps")).to_be_visible()
+    expect(page.locator("[data-text=log]")).to_contain_text("step 80: validation joint 0.11")
+    assert line.get_attribute("d") != before[0]
+    expect(grid).not_to_have_attribute("src", str(before[1]))
+    expect(page.locator("[data-mark]")).to_have_count(1)
+    in_state(run, "stopped")
+    expect(page.locator(".rp-badge")).to_have_text("stopped")
 
 
 def test_link_is_copied(signed_in: Page, researcher: Researcher, live_server: Any) -> None:

@@ -3,6 +3,7 @@
 import importlib.resources
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any
@@ -44,6 +45,10 @@ TEST_SHARE = 0.6
 
 STARTUP_S = 60
 STOPPING_S = 2
+TRAINER_STOPPING_S = 10
+"""The worker that trains ends the update that it is making, and keeps what it has."""
+TRAINER_AGAIN_S = 5
+"""If it dies, as for want of memory, the demo goes on, and starts another one after so many seconds."""
 
 QUIET = ("-W", "ignore:You're running the worker with superuser")
 """In a container one is often root; that is no news."""
@@ -75,12 +80,12 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if options["prepare_only"]:
             return
-        with _serving(port) as processes:
+        with _serving(port) as serving:
             base = f"http://127.0.0.1:{port}"
             if options["raters"]:
                 self._simulate(study, raters=options["raters"], base=base)
             self._announce(study, base=base)
-            _wait(processes)
+            serving.wait()
 
     def _researcher(self) -> Researcher:
         """Return the demo's researcher; a new account's password is printed now, once."""
@@ -184,36 +189,86 @@ def _split(names: list[str]) -> tuple[list[str], list[str]]:
     return judged, bank
 
 
+class _Serving:
+    """The processes of the demo: a web server, a worker that makes samples, and one that trains."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.trainers: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start them; return once the server answers."""
+        gunicorn = ["gunicorn", "evalsite.wsgi", "--bind", f"127.0.0.1:{self.port}", "--workers", "2", "--threads", "4"]
+        for command in ([*gunicorn, "--no-control-socket", "--log-level", "warning"], _worker("celery")):
+            self.processes.append(_start(command))
+        self.trainers.append(_trainer_start())
+        deadline = time.monotonic() + STARTUP_S
+        while time.monotonic() < deadline:
+            if any(process.poll() is not None for process in self.processes):
+                raise CommandError("The server or the worker did not start; its own message is above.")
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise CommandError(f"The server did not answer within {STARTUP_S} seconds; its messages are above.")
+
+    def wait(self) -> None:
+        """Stay as long as the server and the worker do."""
+        while all(process.poll() is None for process in self.processes):
+            time.sleep(0.5)
+            if self.trainers[-1].poll() is not None:
+                time.sleep(TRAINER_AGAIN_S)
+                self.trainers.append(_trainer_start())
+        raise CommandError("The server or the worker ended by itself; its own message is above.")
+
+    def end(self) -> None:
+        """End all processes, in order where they can."""
+        for process in (*self.processes, *self.trainers):
+            process.terminate()
+        for process in self.processes:
+            _end(process, STOPPING_S)
+        for process in self.trainers:
+            _end(process, TRAINER_STOPPING_S)
+
+
 @contextmanager
-def _serving(port: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Run the web server and a worker, ready to answer; both end with the block."""
+def _serving(port: int) -> Iterator[_Serving]:
+    """Serve, ready to answer; everything ends with the block."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    gunicorn = ["gunicorn", "evalsite.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4"]
-    gunicorn += ["--no-control-socket", "--log-level", "warning"]
-    worker = ["celery", "--quiet", "-A", "evalsite", "worker", "--pool", "solo", "--loglevel", "warning"]
-    worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    processes: list[subprocess.Popen[bytes]] = []
+    serving = _Serving(port)
     try:
-        for command in (gunicorn, worker):
-            # In a group of its own: Ctrl-C reaches this command alone, which then ends both in order.
-            process = subprocess.Popen([sys.executable, *QUIET, "-m", *command], process_group=0)  # noqa: S603 -- our own words
-            processes.append(process)
-        _wait_until_healthy(port, processes)
-        yield processes
+        serving.start()
+        yield serving
     except KeyboardInterrupt:
         sys.stdout.write("\nStopping ...\n")
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            _end(process)
+        serving.end()
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _worker(queue: str) -> list[str]:
+    worker = ["celery", "--quiet", "-A", "evalsite", "worker", "--pool", "solo", "--loglevel", "warning"]
+    return [*worker, "--without-gossip", "--without-mingle", "--without-heartbeat", "-Q", queue, "-n", f"{queue}@%h"]
+
+
+def _trainer_start() -> "subprocess.Popen[bytes]":
+    """Start the worker that trains, which yields the processor to raters and samples where there is `nice`."""
+    nice = shutil.which("nice")
+    return _start(_worker("training"), before=[nice, "-n", "10"] if nice else [])
+
+
+def _start(command: list[str], *, before: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
+    """Start a process in a group of its own: Ctrl-C reaches this command alone, which then ends all in order."""
+    arguments = [*before, sys.executable, *QUIET, "-m", *command]
+    return subprocess.Popen(arguments, process_group=0)  # noqa: S603 -- our own words
+
+
+def _end(process: "subprocess.Popen[bytes]", seconds: float) -> None:
     """Wait for a process that was told to end; a browser's idle connection may keep a server, but not for long."""
     try:
-        process.wait(STOPPING_S)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -221,22 +276,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _wait_until_healthy(port: int, processes: "list[subprocess.Popen[bytes]]") -> None:
-    deadline = time.monotonic() + STARTUP_S
-    while time.monotonic() < deadline:
-        if any(process.poll() is not None for process in processes):
-            raise CommandError("The server or the worker did not start; its own message is above.")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise CommandError(f"The server did not answer within {STARTUP_S} seconds; its messages are above.")
-
-
-def _wait(processes: "list[subprocess.Popen[bytes]]") -> None:
-    while all(process.poll() is None for process in processes):
-        time.sleep(0.5)
-    raise CommandError("The server or the worker ended by itself; its own message is above.")

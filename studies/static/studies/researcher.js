@@ -11,7 +11,7 @@ function follow(root) {
       if (response.redirected) {
         return; // Signed out: the page that is shown stays.
       }
-      const { version, next_ms: next, texts, values } = await response.json();
+      const { version, next_ms: next, texts, values, paths = {}, sources = {} } = await response.json();
       if (version !== root.dataset.version) {
         location.reload();
         return;
@@ -21,6 +21,15 @@ function follow(root) {
       }
       for (const element of root.querySelectorAll("[data-value]")) {
         element.value = values[element.dataset.value] ?? element.value;
+      }
+      for (const element of root.querySelectorAll("[data-path]")) {
+        element.setAttribute("d", paths[element.dataset.path] ?? element.getAttribute("d"));
+      }
+      for (const element of root.querySelectorAll("[data-source]")) {
+        const source = sources[element.dataset.source];
+        if (source && source !== element.getAttribute("src")) {
+          element.src = source;
+        }
       }
       wait = next;
     } catch {
@@ -152,8 +161,24 @@ function edits(form) {
   number();
 }
 
+/** Put the text of the chosen config into its field, unless the text there was written by hand. */
+function fills(form) {
+  const field = form.querySelector("textarea[name=config]");
+  const texts = new Map([...form.querySelectorAll("[data-config]")].map((each) => [each.dataset.config, each.content.textContent]));
+  form.addEventListener("change", ({ target }) => {
+    if (target.name !== "config_name") {
+      return;
+    }
+    const untouched = ["", ...texts.values()].some((text) => text.trim() === field.value.trim());
+    if (untouched || confirm("Replace the config that you have changed?")) {
+      field.value = texts.get(target.value);
+    }
+  });
+}
+
 document.querySelectorAll("[data-live]").forEach(follow);
 document.querySelectorAll("[data-copy]").forEach(copies);
 document.querySelectorAll("[data-slug-of]").forEach(follows);
 document.querySelectorAll("[data-files-most]").forEach(counts);
 document.querySelectorAll("[data-conditions]").forEach(edits);
+document.querySelectorAll("[data-config-form]").forEach(fills);
