@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from baselines import nearest_example
 from baselines.nearest_example import FLOAT32_DIMENSIONS_MOST, NearestExample
@@ -47,6 +48,115 @@ def test_finds_what_a_loop_over_all_pairs_finds(
         patch.setattr(nearest_example, "QUERY_CHUNK", query_chunk)
         indices, distances = nearest.nearest_indices(queries)
     assert (indices.tolist(), distances.tolist()) == brute_force(bank, queries)
+
+
+def photo_like(n: int, side: int = 8, *, seed: int) -> NDArray[np.uint8]:
+    """Pictures (n, side, side, 3) whose detail falls off as in photos, so that few directions tell them apart."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side, 1 / side), np.fft.fftfreq(side, 1 / side)))
+    grey = np.fft.ifft2(np.fft.fft2(rng.normal(size=(n, side, side))) / (0.3 + frequency) ** 1.5).real
+    tint = rng.normal(size=(n, 1, 1, 3))
+    grey = grey[..., None] / grey.std() + 0.3 * tint
+    pictures: NDArray[np.uint8] = np.clip(128 + 50 * grey + rng.normal(0, 3, grey.shape), 0, 255).astype(np.uint8)
+    return pictures
+
+
+@pytest.mark.parametrize("side", [8, 16])
+def test_a_bank_of_many_chunks_is_searched_as_scipy_searches_it(side: int) -> None:
+    bank, queries = photo_like(5_000, side, seed=1), photo_like(150, side, seed=2)
+    bank[4_000:4_010] = bank[3_000:3_010]  # the second of two equal ones must never win
+    queries[:5] = bank[4_000:4_005]
+    indices, distances = NearestExample(bank, high_res_of(5_000)).nearest_indices(queries)
+    expected = cdist(queries.reshape(150, -1), bank.reshape(5_000, -1), "sqeuclidean")
+    assert indices.tolist() == expected.argmin(axis=1).tolist()
+    assert distances.tolist() == expected.min(axis=1).astype(int).tolist()
+    assert indices[:5].tolist() == list(range(3_000, 3_005))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    m=st.integers(1, 60),
+    n=st.integers(1, 12),
+    side=st.sampled_from([2, 8, 11]),
+    kind=st.sampled_from(["photo_like", "extremes", "near_copies", "flat"]),
+    share=st.sampled_from([0.02, 0.3, 1.0]),
+    directions=st.integers(1, 6),
+)
+def test_the_bound_never_hides_the_nearest(
+    seed: int, m: int, n: int, side: int, kind: str, share: float, directions: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    if kind == "extremes":
+        both = rng.choice(np.array([0, 255], np.uint8), (m + n, side, side, 3))
+    elif kind == "flat":
+        both = np.broadcast_to(rng.integers(0, 4, (m + n, 1, 1, 1), np.uint8), (m + n, side, side, 3))
+    elif kind == "near_copies":  # of some noise, each with a few steps of one sub-pixel: distances of 0, 1, 2, 4 ...
+        both = rng.integers(0, 256, (10, side, side, 3), np.uint8)[rng.integers(0, 10, m + n)]
+        places = rng.integers(0, side, (2, m + n))
+        both[np.arange(m + n), places[0], places[1], 0] ^= rng.integers(0, 4, m + n, np.uint8)
+    else:
+        both = photo_like(m + n, side, seed=seed)
+    bank, queries = both[:m], both[m:]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "BANK_CHUNK": 7,
+            "QUERY_CHUNK": 5,
+            "SCORED_AT_ONCE": 3,
+            "DIRECTIONS": directions,
+            "BOUNDED_QUERIES_LEAST": 1,
+            "LIKELY_SHARE_MOST": share,
+            "LIKELY_PAIRS": 4,
+            "EXAMPLES_TRIED": 2,
+        }.items():
+            patch.setattr(nearest_example, name, value)
+        indices, distances = NearestExample(bank, high_res_of(m)).nearest_indices(queries)
+    assert (indices.tolist(), distances.tolist()) == brute_force(bank, queries)
+
+
+def test_the_bound_allows_for_its_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Few sub-pixels differ, so that the bound is the score, but for rounding: of tens, where distances differ by ones.
+    monkeypatch.setattr(nearest_example, "BANK_CHUNK", 100)
+    rng = np.random.default_rng(9)
+    bank, queries = (np.zeros((count, 32, 32, 3), np.uint8) for count in (1_500, 200))
+    for pictures in (bank, queries):
+        pictures[:, 5, 5] = rng.integers(0, 60, (len(pictures), 3))
+    indices, distances = NearestExample(bank, high_res_of(1_500)).nearest_indices(queries)
+    expected = cdist(queries[:, 5, 5], bank[:, 5, 5], "sqeuclidean")
+    assert indices.tolist() == expected.argmin(axis=1).tolist()
+    assert distances.tolist() == expected.min(axis=1).astype(int).tolist()
+
+
+def test_most_pairs_of_photos_are_passed_over_and_noise_costs_no_more_than_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    multiplied = {"photos": 0, "noise": 0}
+    rng = np.random.default_rng(7)
+    noise = rng.integers(0, 256, (2, 30_000, 8, 8, 3), np.uint8)
+    banks = {"photos": (photo_like(30_000, seed=3), photo_like(200, seed=4)), "noise": (noise[0], noise[1, :200])}
+    for kind, (bank, queries) in banks.items():
+
+        class Counting:
+            """Numpy, with the multiplications of matrix products counted."""
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(np, name)
+
+            def matmul(
+                self,
+                first: NDArray[np.float32],
+                second: NDArray[np.float32],
+                *,
+                out: NDArray[np.float32],
+                kind: str = kind,
+            ) -> NDArray[np.float32]:
+                multiplied[kind] += first.size * second.shape[1]
+                return np.matmul(first, second, out=out)
+
+        monkeypatch.setattr(nearest_example, "np", Counting())
+        NearestExample(bank, high_res_of(30_000)).nearest_indices(queries)
+    all_pairs = 30_000 * 200 * 193
+    assert multiplied["photos"] < 0.5 * all_pairs  # of it 0.16 for the projection, since the queries are few
+    assert multiplied["noise"] < 1.03 * all_pairs
 
 
 @pytest.mark.parametrize(
@@ -112,6 +222,22 @@ def test_the_answer_does_not_depend_on_the_other_queries() -> None:
     together, _ = nearest.nearest_indices(queries)
     for i in (0, 1_023, 1_024, 1_099):
         assert nearest.nearest_indices(queries[i : i + 1])[0][0] == together[i]
+
+
+def test_progress_counts_the_bank_and_can_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest_example, "BANK_CHUNK", 4)
+    bank = photo_like(10, seed=8)
+    nearest = NearestExample(bank, high_res_of(10))
+    seen: list[int] = []
+    nearest(bank[:2], progress=seen.append)
+    assert seen == [4, 8, 10]
+
+    def stop(done: int) -> None:
+        if done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nearest(bank[:2], progress=stop)
 
 
 LOW, HIGH = np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 32, 32, 3), np.uint8)

@@ -1,0 +1,1 @@
+"""Benchmarks, run by hand as `python -m tests.benchmarks.bench_x`; README.md beside this file says how."""
