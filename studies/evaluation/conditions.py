@@ -119,6 +119,11 @@ def conditions_read(
                 notes.append(f"{name} takes the checkpoint {parameter.default}, since none is given.")
             else:
                 taken.add(chosen.text)
+                if own is None and chosen not in offers:
+                    told = " and ".join(offer.text for offer in offers)
+                    notes.append(
+                        f"{name} takes the checkpoint {chosen.text}, since {told} has none of {parameter.network}."
+                    )
         conditions.append(_condition_make(name, method, given, chosen, folder))
         for earlier in conditions[:-1]:
             if (earlier.method, earlier.parameters) == (method, conditions[-1].parameters):
@@ -162,6 +167,7 @@ class _Offer(NamedTuple):
 
     text: str
     serves: Mapping[str, str | Path]
+    is_shipped: bool = False
 
 
 def _offer_read(text: str, folder: Path | None) -> _Offer:
@@ -171,7 +177,7 @@ def _offer_read(text: str, folder: Path | None) -> _Offer:
     known = {network: checkpoint_names(network, folder) for network in networks}
     named = {network: text for network in networks if text in known[network]}
     if named:
-        return _Offer(text, named)
+        return _Offer(text, named, any(text in checkpoint_names(network, None) for network in networks))
     path = Path(text).expanduser()
     if path.is_dir():
         path /= BEST
@@ -187,7 +193,10 @@ def _offer_read(text: str, folder: Path | None) -> _Offer:
 
 
 def _offer_choose(name: str, parameter: Parameter, offers: Sequence[_Offer]) -> _Offer | None:
-    """Return the only offer that fits a condition, files before names; None if there are no offers at all."""
+    """Return the only offer that fits a condition, files before names; None if there are no offers at all.
+
+    Where a shipped name serves other networks alone, the shipped default, trained on the same photos and more, fits.
+    """
     if not offers:
         return None
     network = parameter.network
@@ -199,6 +208,8 @@ def _offer_choose(name: str, parameter: Parameter, offers: Sequence[_Offer]) -> 
         told = " or ".join(offer.text for offer in fitting)
         example = ",".join(f"{name}:checkpoint={offer.text}" for offer in fitting)
         raise EvaluationImpossible(f"{name} could take the checkpoint {told}; say which, or ask for both: {example}.")
+    if any(offer.is_shipped for offer in offers):
+        return _Offer(str(parameter.default), {network: str(parameter.default)})
     told = " and ".join(f"{offer.text} is of {' and '.join(offer.serves)}" for offer in offers)
     raise EvaluationImpossible(
         f"{name} needs a checkpoint of {network}, but {told}; give one more --checkpoint: a file, or one of "

@@ -60,6 +60,12 @@ def test_the_folder_of_a_training_run_stands_for_its_best_checkpoint(tmp_path: P
     assert checkpoints(read.conditions) == [best]
 
 
+def test_a_shipped_name_without_this_network_leaves_it_to_the_default() -> None:
+    read = conditions_read(["regression,pixel_recursive"], checkpoints=["faces"])
+    assert checkpoints(read.conditions) == ["small", "faces"]
+    assert read.notes == ["regression takes the checkpoint small, since faces has none of regression."]
+
+
 def test_a_checkpoint_in_the_condition_goes_before_all_others(own: Path) -> None:
     typed = [
         "pixel_recursive:checkpoint=a",
