@@ -30,8 +30,8 @@ BANK_CHUNK = 1_024
 QUERY_CHUNK = 1_024
 """Queries that are compared with a chunk of the bank at a time."""
 
-SCORED_AT_ONCE = 256
-"""Bank pictures whose scores for all those queries are taken at a time: 1 MB of scores, which stay in cache."""
+SCORED_AT_ONCE = 512
+"""Bank pictures whose scores for all those queries are taken at a time: 2 MB of scores, which stay in cache."""
 
 DIRECTIONS = 32
 """Directions that the bound looks at: with more it costs more, with fewer it lets more pairs through."""

@@ -306,7 +306,7 @@ class TwoStackPrior(Prior):
     def trunk(self, high_res: Tensor) -> Tensor:
         """As in `Prior`."""
         v = self.first_vertical(high_res)  # (b, c, H, W)
-        h = self.first_horizontal(high_res) + self.first_across(v)  # (b, c, H, W)
+        h: Tensor = self.first_horizontal(high_res) + self.first_across(v)  # (b, c, H, W)
         for layer in self.layers:
             v, h = layer(v, h)
         return h

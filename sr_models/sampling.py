@@ -86,16 +86,8 @@ def sample(
     Raises:
         ValueError: If `low_res` is not of that shape and type, seeds or taus do not match, or a tau is not positive.
     """
-    if low_res.dtype != np.uint8 or low_res.ndim != 4 or low_res.shape[3] != COLOURS:
-        raise ValueError(f"low_res must be (n, h, w, 3) uint8, got {low_res.shape} {low_res.dtype}")
+    taus = taus_checked(low_res, seeds=seeds, tau=tau)
     n, height, width = len(low_res), low_res.shape[1] * network.config.factor, low_res.shape[2] * network.config.factor
-    taus = np.full(n, tau, np.float64) if isinstance(tau, (int, float)) else np.asarray(tau, np.float64)
-    for name, given in (("seed", len(seeds)), ("tau", len(taus))):
-        if given != n:
-            raise ValueError(f"one {name} a picture is needed, got {given} {name}s for {n} pictures")
-    for each in taus:
-        if not 0 < each < math.inf:
-            raise ValueError(f"tau must be positive and finite, got {each:g}")
     high_res = np.empty((n, height, width, COLOURS), np.uint8)
     decoder = Decoder(network)
     for start in range(0, n, CHUNK):
@@ -115,6 +107,23 @@ def sample(
             progress=rows_done,
         ).numpy(force=True)
     return high_res
+
+
+def taus_checked(
+    low_res: NDArray[np.uint8], *, seeds: Sequence[int], tau: float | Sequence[float]
+) -> NDArray[np.float64]:
+    """Refuse what `sample` refuses, and return the tau of each picture, (n,)."""
+    if low_res.dtype != np.uint8 or low_res.ndim != 4 or low_res.shape[3] != COLOURS:
+        raise ValueError(f"low_res must be (n, h, w, 3) uint8, got {low_res.shape} {low_res.dtype}")
+    n = len(low_res)
+    taus = np.full(n, tau, np.float64) if isinstance(tau, (int, float)) else np.asarray(tau, np.float64)
+    for name, given in (("seed", len(seeds)), ("tau", len(taus))):
+        if given != n:
+            raise ValueError(f"one {name} a picture is needed, got {given} {name}s for {n} pictures")
+    for each in taus:
+        if not 0 < each < math.inf:
+            raise ValueError(f"tau must be positive and finite, got {each:g}")
+    return taus
 
 
 class _Draw:

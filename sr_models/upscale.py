@@ -184,6 +184,7 @@ def upscale(
     photos: Sequence[Photo],
     draws: Sequence[Draw],
     *,
+    compiled: bool = False,
     progress: Callable[[int], object] = lambda _count: None,
 ) -> list[list[Picture]]:
     """Enlarge photos; those whose inputs have one shape together.
@@ -192,6 +193,7 @@ def upscale(
         network: Pixel recursive super resolution or a regression.
         photos: The photos.
         draws: What is made of each photo; one draw of None and None for a regression.
+        compiled: Whether the compiled sampler draws; it takes numba and a network with a single stack.
         progress: Called with how many more pictures are done.
 
     Returns:
@@ -206,16 +208,23 @@ def upscale(
         made: list[Picture] = []
         for start in range(0, len(wanted), at_once):
             inputs, asked = zip(*wanted[start : start + at_once], strict=True)
-            made.extend(_batch_make(network, np.stack(inputs), asked))
+            made.extend(_batch_make(network, np.stack(inputs), asked, compiled=compiled))
             progress(len(asked))
         results |= {i: made[k * len(draws) : (k + 1) * len(draws)] for k, i in enumerate(alike)}
     return [results[i] for i in range(len(photos))]
 
 
-def _batch_make(network: nn.Module, low_res: Picture, draws: Sequence[Draw]) -> Picture:
+def _batch_make(network: nn.Module, low_res: Picture, draws: Sequence[Draw], *, compiled: bool) -> Picture:
     """Enlarge inputs (n, h, w, 3), each with the draw (n,) that is wanted of it."""
     if isinstance(network, PixelRecursive):
         taus, seeds = [draw.tau or TAU for draw in draws], [draw.seed or 0 for draw in draws]
+        if compiled:
+            try:
+                from sr_models.sampling_compiled import sample_compiled  # noqa: PLC0415 -- numba is an extra
+
+                return sample_compiled(network, low_res, seeds=seeds, tau=taus)
+            except (ImportError, ValueError) as error:  # numba is missing; two stacks
+                raise UpscaleError(f"{error}.") from error
         return sample(network, low_res, seeds=seeds, tau=taus)
     device = next(network.parameters()).device
     with torch.inference_mode():
@@ -311,7 +320,7 @@ def _run(options: argparse.Namespace) -> Iterator[str]:
     _targets_check(stems, photos, draws, force=options.force)
     options.out.mkdir(parents=True, exist_ok=True)  # now, not after the work
     with progress_bar(label="pictures", unit="picture", total=len(photos) * len(draws)) as bar:
-        results = upscale(network, photos, draws, progress=bar.update)
+        results = upscale(network, photos, draws, compiled=options.compiled, progress=bar.update)
     source = f"{path.name}, SHA-256 {checkpoint.digest}"
     for stem, photo, pictures in zip(stems, photos, results, strict=True):
         for draw, picture in zip(draws, pictures, strict=True):
@@ -387,6 +396,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", type=_positive, default=32, help="side of what is made of a photo, in pixels (32)")
     add("--out", type=Path, default=Path("upscaled"), metavar="FOLDER", help="where to put the pictures (upscaled)")
     add("--force", action="store_true", help="replace pictures that are there already")
+    add("--compiled", action="store_true", help="draw with the compiled sampler (requirements-extras.txt)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
 

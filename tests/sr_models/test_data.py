@@ -744,8 +744,7 @@ def test_without_its_package_an_lmdb_says_how_to_get_it(tmp_path: Path, monkeypa
     path = lmdb_make(tmp_path / "rooms", {"a": PHOTO})
     monkeypatch.setitem(sys.modules, "lmdb", None)
     assert sentence_of(lambda: photos_open([path], size=8)) == (
-        "rooms is an LMDB, which takes the Python package lmdb to read: pip install -r "
-        "requirements-extras.txt."
+        "rooms is an LMDB, which takes the Python package lmdb to read: pip install -r requirements-extras.txt."
     )
 
 

@@ -2,6 +2,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -26,10 +28,8 @@ def pictures(
     return samples, photos
 
 
-@pytest.mark.parametrize(("height", "width"), [(32, 32), (11, 11), (17, 40), (64, 48)])
-def test_ssim_is_that_of_scikit_image(height: int, width: int) -> None:
-    samples, photos = pictures(height=height, width=width)
-    expected = [
+def ssim_of_scikit_image(samples: Pictures, photos: Pictures) -> list[float]:
+    return [
         structural_similarity(  # type: ignore[no-untyped-call]  # scikit-image has types in part
             sample,
             photo,
@@ -41,7 +41,43 @@ def test_ssim_is_that_of_scikit_image(height: int, width: int) -> None:
         )
         for sample, photo in zip(samples, photos, strict=True)
     ]
-    assert ssim(samples, photos) == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (11, 11), (17, 40), (64, 48)])
+def test_ssim_is_that_of_scikit_image(height: int, width: int) -> None:
+    samples, photos = pictures(height=height, width=width)
+    assert ssim(samples, photos) == pytest.approx(ssim_of_scikit_image(samples, photos), abs=1e-10)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 5),
+    height=st.integers(11, 40),
+    width=st.integers(11, 40),
+    levels=st.sampled_from([2, 7, 256]),
+    at_once=st.integers(1, 3),
+)
+def test_ssim_is_that_of_scikit_image_for_any_pictures_and_chunks(
+    seed: int, n: int, height: int, width: int, levels: int, at_once: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.linspace(0, 255, levels).astype(np.uint8)
+    samples, photos = rng.choice(values, (2, n, height, width, 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fidelity, "_CHUNK_VALUES", at_once * photos[0].size)
+        figures = ssim(samples, photos)
+    assert figures == pytest.approx(ssim_of_scikit_image(samples, photos), abs=1e-10)
+    assert ssim(photos, samples) == pytest.approx(figures, abs=1e-12)
+
+
+def test_flat_white_and_black_beside_noise_are_measured_exactly() -> None:
+    # Where a picture is flat, its variance is the difference of two large squares: float32 would err by 1e-5 here.
+    rng = np.random.default_rng(5)
+    photos = np.full((4, 32, 32, 3), 255, dtype=np.uint8)
+    photos[1:3, :16] = 0
+    samples = np.clip(photos.astype(int) - rng.integers(-9, 10, photos.shape), 0, 255).astype(np.uint8)
+    samples[3] = 155
+    assert ssim(samples, photos) == pytest.approx(ssim_of_scikit_image(samples, photos), abs=1e-10)
 
 
 def test_psnr_is_that_of_scikit_image() -> None:
