@@ -9,6 +9,7 @@ Oord et al. 2016, arXiv 1606.05328) and a single masked stack. Where the paper i
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -252,7 +253,7 @@ def gate(x: Tensor) -> Tensor:
     return torch.tanh(a) * torch.sigmoid(b)
 
 
-class Prior(nn.Module):
+class Prior(nn.Module, ABC):
     """PixelCNN: from a high-resolution picture to coefficients of logits for each sub-pixel.
 
     What both forms share: the two masked 1x1 layers at the end.
@@ -263,9 +264,9 @@ class Prior(nn.Module):
         self.head = MaskedConv2d(config.prior_channels, config.prior_head, 1)
         self.exit = MaskedConv2d(config.prior_head, COLOURS * (config.coefficients + config.offsets), 1)
 
+    @abstractmethod
     def trunk(self, high_res: Tensor) -> Tensor:
         """Map the picture `(b, 3, H, W)` in [-0.5, 0.5] to features `(b, c, H, W)`."""
-        raise NotImplementedError
 
     def coefficients(self, features: Tensor) -> Tensor:
         """Map features `(b, c, h, w)` at any positions to `(b, 3 * (coefficients + offsets), h, w)`."""
