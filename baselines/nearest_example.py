@@ -30,8 +30,8 @@ BANK_CHUNK = 1_024
 QUERY_CHUNK = 1_024
 """Queries that are compared with a chunk of the bank at a time."""
 
-SCORED_AT_ONCE = 512
-"""Bank pictures whose scores for all those queries are taken at a time: 2 MB of scores, which stay in cache."""
+SCORES_AT_ONCE = 2**19
+"""Scores that one matrix product makes: 2 MB, which stay in cache."""
 
 DIRECTIONS = 32
 """Directions that the bound looks at: with more it costs more, with fewer it lets more pairs through."""
@@ -151,7 +151,7 @@ class _Search:
         n, d = queries.shape
         exact = np.float32 if d <= FLOAT32_DIMENSIONS_MOST else np.float64
         self.blocks = [_Block(queries[first : first + QUERY_CHUNK], exact) for first in range(0, n, QUERY_CHUNK)]
-        at_once = min(SCORED_AT_ONCE, chunk)
+        at_once = min(chunk, max(1, SCORES_AT_ONCE // max(1, min(QUERY_CHUNK, n))))
         self.examples = np.ones((at_once, d + 1), exact)  # [x, |x|^2], rewritten for each chunk
         self.scores = np.empty((at_once, min(QUERY_CHUNK, n)), exact)
         self.bounds: _Bounds | None = None
@@ -180,8 +180,8 @@ class _Search:
         if not blocks:
             return
         d = examples.shape[1]
-        for first in range(0, len(examples), SCORED_AT_ONCE):
-            part = examples[first : first + SCORED_AT_ONCE]
+        for first in range(0, len(examples), len(self.examples)):
+            part = examples[first : first + len(self.examples)]
             x = self.examples[: len(part)]
             np.subtract(part, 128, out=x[:, :d], dtype=x.dtype)
             x[:, d] = np.vecdot(x[:, :d], x[:, :d])
