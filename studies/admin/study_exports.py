@@ -30,6 +30,7 @@ EXPORTS: dict[str, Export] = {
     "json": Export("JSON", "json", "application/json"),
     "latex": Export("LaTeX", "tex", "application/x-tex; charset=utf-8"),
     "markdown": Export("Markdown", "md", "text/markdown; charset=utf-8"),
+    "html": Export("HTML", "html", "text/html; charset=utf-8"),
     "text": Export("Text", "txt", "text/plain; charset=utf-8"),
 }
 

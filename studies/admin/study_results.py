@@ -13,6 +13,7 @@ from studies.admin.study_exports import EXPORTS
 from studies.models import Origin, SampleStatus, Study, StudyState
 from studies.reports import wording
 from studies.reports.palette import ConditionStyle, condition_style
+from studies.reports.section import Column
 from studies.selectors.results import origin_default, origins_present, result_table
 from studies.statistics.results import ResultRow, ResultTable
 
@@ -96,7 +97,7 @@ def tabs(study: Study, origin: Origin) -> list[tuple[str, str, bool]]:
 
 def lines(
     table: ResultTable,
-    columns: Sequence[wording.Column],
+    columns: Sequence[Column],
     *,
     side: int,
     has_samples: bool,

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 
 from studies.evaluation.table import EvaluationRow, EvaluationTable
+from studies.reports.section import Column
+from studies.reports.table_latex import PACKAGES, tabular
 from studies.reports.table_latex import escape as latex_escape
-from studies.reports.table_latex import tabular
 from studies.reports.table_markdown import escape as markdown_escape
 from studies.reports.table_markdown import piped
 from studies.reports.table_text import aligned
-from studies.reports.wording import Column, number
+from studies.reports.wording import number
 
 _ABOUT = tuple(field.name for field in fields(EvaluationTable) if field.name not in {"rows", "notes"})
 _CELLS = tuple(field.name for field in fields(EvaluationRow) if field.name != "parameters")
@@ -93,7 +94,7 @@ def render_markdown(table: EvaluationTable) -> str:
 def render_latex(table: EvaluationTable) -> str:
     """Return a `table*` environment with booktabs rules."""
     lines = [
-        r"% Needs \usepackage{booktabs}",
+        PACKAGES,
         r"\begin{table*}",
         r"  \centering",
         rf"  \caption{{{latex_escape(heading(table))}.}}",

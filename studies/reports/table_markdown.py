@@ -3,10 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from studies.reports.section import Column, Row, Section
 from studies.reports.wording import (
     HEADING_ALL,
-    Column,
-    Row,
     columns,
     columns_all,
     grouped_notes,
@@ -19,12 +18,18 @@ from studies.reports.wording import (
 from studies.statistics.results import ResultTable
 
 
-def render_markdown(table: ResultTable) -> str:
+def render_markdown(table: ResultTable, sections: Sequence[Section] = ()) -> str:
     """Return the table as a Markdown section, with its notes as a list below it."""
     parts = [f"## {escape(heading(table))}", ""]
     parts += [escape(" ".join(preamble(table))), "", *piped(columns(table), table.rows), ""]
     parts += [f"{HEADING_ALL}:", "", *piped(columns_all(table), rows_all(table)), ""]
-    parts += [f"- {escape(note)}" for note in (legend(table), *grouped_notes(table), provenance(table))]
+    parts += [f"- {escape(note)}" for note in (legend(table), *grouped_notes(table))]
+    for section in sections:
+        parts += ["", f"### {escape(section.heading)}", ""]
+        parts += [escape(section.about), ""] if section.about else []
+        parts += piped(section.columns, section.lines)
+        parts += ["", *(f"- {escape(note)}" for note in section.notes)] if section.notes else []
+    parts += ["", escape(provenance(table))]
     return "\n".join(parts) + "\n"
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
+from studies.reports.section import Column, Row, Section
 from studies.reports.wording import (
     HEADING_ALL,
-    Column,
-    Row,
     columns,
     columns_all,
     grouped_notes,
@@ -18,12 +17,17 @@ from studies.reports.wording import (
 from studies.statistics.results import ResultTable
 
 
-def render_text(table: ResultTable) -> str:
+def render_text(table: ResultTable, sections: Sequence[Section] = ()) -> str:
     """Return the table with aligned columns, and its notes below it."""
     parts = [heading(table), "=" * len(heading(table)), *preamble(table), ""]
     parts += aligned(columns(table), table.rows)
     parts += ["", f"{HEADING_ALL}:", *aligned(columns_all(table), rows_all(table)), "", legend(table)]
     parts += [f"- {note}" for note in grouped_notes(table)]
+    for section in sections:
+        parts += ["", section.heading, "-" * len(section.heading), *([section.about] if section.about else []), ""]
+        parts += [*aligned(section.columns, section.lines), *(f"- {note}" for note in section.notes)]
+    if sections:
+        parts.append("")
     parts.append(provenance(table))
     return "\n".join(parts) + "\n"
 

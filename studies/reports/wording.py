@@ -1,25 +1,14 @@
 """The words and cells that all forms of a results table share. Percent exists here and nowhere below."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Sequence
 
+from studies.reports.section import Column
 from studies.statistics.fool_rate import ESTIMANDS, INTERVAL_METHODS
 from studies.statistics.results import ResultRow, ResultTable
 
 MISSING = "\N{EN DASH}"
 SIMULATED = "SIMULATED raters: these votes were made by a program, not by people."
-
-Row = TypeVar("Row")
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
-    """A column of a printed table: its head, and the cell that a row gives."""
-
-    head: str
-    cell: Callable[[Row], str]
 
 
 def level(table: ResultTable) -> str:
@@ -70,8 +59,20 @@ def flow_sentence(table: ResultTable) -> str:
 
 
 def provenance(table: ResultTable) -> str:
-    """Return the line that tells which frozen design and which program the table comes from."""
-    return f"Study {table.study}, design {table.design_sha256 or 'not recorded'}, evalsite {table.version}."
+    """Return the line that tells which frozen design, which votes and which program a table or a figure comes from."""
+    return (
+        f"Study {table.study}, design {table.design_sha256 or 'not recorded'}, {votes_until(table)}, {program(table)}."
+    )
+
+
+def votes_until(table: ResultTable) -> str:
+    """Return up to which day the votes go: another day has other votes, the same day the same table."""
+    return f"votes until {table.last_vote}" if table.last_vote else "date of the votes not recorded"
+
+
+def program(table: ResultTable) -> str:
+    """Return the name and the version of the program that made a table."""
+    return f"evalsite {table.version}"
 
 
 def legend(table: ResultTable) -> str:

@@ -1,9 +1,19 @@
 """Responses as aligned arrays."""
 
+from datetime import UTC
+
 import numpy as np
+from django.db.models import Max
 
 from studies.models import FINISHED, Origin, Response, SessionState, Study
 from studies.statistics.results import Votes
+
+
+def last_vote_get(study: Study, *, origin: Origin) -> str:
+    """Return the day of the last vote of one origin (UTC), as 2026-11-25; "" before the first."""
+    responses = Response.objects.filter(trial__session__study=study, trial__session__rater__origin=origin)
+    latest = responses.aggregate(latest=Max("answered_at"))["latest"]
+    return latest.astimezone(UTC).date().isoformat() if latest else ""
 
 
 def votes_get(study: Study, *, origin: Origin) -> Votes:

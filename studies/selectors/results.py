@@ -3,7 +3,7 @@
 from django.db.models import Avg
 
 from studies.models import FINISHED, Origin, RatingSession, SampleStatus, Study
-from studies.selectors.responses import votes_get
+from studies.selectors.responses import last_vote_get, votes_get
 from studies.statistics.fool_rate import Estimand
 from studies.statistics.results import (
     ConditionFidelity,
@@ -66,4 +66,5 @@ def result_table(
         origin=origin.value,  # type: ignore[arg-type] # as above
         alpha=alpha,
         estimand=estimand,
+        last_vote=last_vote_get(study, origin=origin),
     )

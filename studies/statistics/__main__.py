@@ -7,6 +7,7 @@ from pathlib import Path
 
 from studies.errors import EvalsiteError
 from studies.reports import FORMATS
+from studies.reports.published import PUBLISHED, published_section
 from studies.statistics.arguments import alpha_argument
 from studies.statistics.fool_rate import ESTIMANDS
 from studies.statistics.responses_csv import REQUIRED_COLUMNS, read_responses
@@ -15,9 +16,13 @@ from studies.statistics.results import ORIGINS, result_table, single_origin
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; return 0, or 2 with one sentence on standard error if the file cannot be used."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.reference and options.format == "csv":
+        parser.error("--reference adds a second table, and a CSV file holds one; take another --format")
     try:
         responses = read_responses(options.responses)
+        origin = options.origin or single_origin(responses.votes)
         table = result_table(
             responses.votes,
             conditions=responses.conditions,
@@ -25,14 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             study=responses.study,
             title=responses.title,
             design_sha256=responses.design_sha256,
-            origin=options.origin or single_origin(responses.votes),
+            origin=origin,
             alpha=options.alpha,
             estimand=options.estimand,
+            last_vote=responses.last_votes.get(origin, ""),
         )
     except EvalsiteError as error:
         print(error, file=sys.stderr)
         return 2
-    sys.stdout.write(FORMATS[options.format](table))
+    sections = [published_section(options.reference)] if options.reference else []
+    sys.stdout.write(FORMATS[options.format](table, sections))
     return 0
 
 
@@ -54,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         help="new raters and new images (default), or these images only",
     )
     parser.add_argument("--origin", choices=ORIGINS, help="whose votes to count, if the file holds both")
+    parser.add_argument(
+        "--reference", choices=sorted(PUBLISHED), help="show the founding paper's figures below, as they were published"
+    )
     return parser
 
 

@@ -8,6 +8,7 @@ import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, NoReturn, TextIO
 
@@ -98,6 +99,7 @@ class Responses:
         study: Slug of the study; the file's name without ending if the file does not say.
         title: Title of the study, or "".
         design_sha256: Digest of the frozen design, or "".
+        last_votes: Day of the last vote (UTC), as 2026-11-25, by origin; an origin whose rows have no times is absent.
     """
 
     votes: Votes
@@ -106,6 +108,7 @@ class Responses:
     study: str
     title: str
     design_sha256: str
+    last_votes: dict[str, str]
 
 
 def read_responses(path: Path) -> Responses:
@@ -155,6 +158,7 @@ class _Reader:
         self.places: dict[tuple[str, str], int] = {}
         self.conditions: dict[str, tuple[int, _Condition]] = {}
         self.scenes: dict[str, tuple[int, str]] = {}
+        self.last_votes: dict[str, str] = {}
         self.votes: list[tuple[str, str, str, str, str, str, bool, bool, bool, str, str]] = []
 
     def read(self, file: TextIO, *, study: str) -> Responses:
@@ -198,6 +202,7 @@ class _Reader:
             study=self.constants.get("study", "") or study,
             title=self.constants.get("study_title", ""),
             design_sha256=self.constants.get("design_sha256", ""),
+            last_votes=self.last_votes,
         )
 
     def _rows(self, file: TextIO) -> Iterator[dict[str, str]]:
@@ -274,6 +279,9 @@ class _Reader:
         line, known_scene = self.scenes.setdefault(photo, (self.line, scene))
         if scene != known_scene:
             self._fail(f"scene of photo {photo!r} is not {known_scene!r} as in line {line}; make them alike")
+        if cells.get("answered_at", ""):
+            day = self._day("answered_at")
+            self.last_votes[origin] = max(day, self.last_votes.get(origin, day))
         about_pair = (photo, scene, cells["condition"], cells["kind"], fooled)
         self.votes.append((session, rater, *about_pair, excluded, completed, origin, reason))
 
@@ -302,6 +310,14 @@ class _Reader:
             is_number = False
         if not is_number:
             self._fail(f"{name} must be a number or empty, got {cell!r}")
+
+    def _day(self, name: str) -> str:
+        cell = self.cells[name]
+        try:
+            time = datetime.fromisoformat(cell)
+        except ValueError:
+            self._fail(f"{name} must be a time as in ISO 8601, such as 2026-11-25T12:00:00+00:00, got {cell!r}")
+        return (time if time.tzinfo is None else time.astimezone(UTC)).date().isoformat()
 
     def _fail(self, what: str) -> NoReturn:
         raise ResponsesFileInvalid(f"{self.name}, line {self.line}: {what}.")

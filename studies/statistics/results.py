@@ -201,6 +201,7 @@ class ResultTable:
         estimand: What the intervals speak about.
         ci_method: Which interval was asked for.
         version: Version of evalsite that made the table.
+        last_vote: Day of the last vote of this origin (UTC), as 2026-11-25; "" if unknown.
         flow: Where the sessions went.
         rows: One for each condition.
     """
@@ -213,6 +214,7 @@ class ResultTable:
     estimand: Estimand
     ci_method: IntervalMethod
     version: str
+    last_vote: str
     flow: Flow
     rows: tuple[ResultRow, ...]
 
@@ -259,6 +261,7 @@ def result_table(
     estimand: Estimand = "new",
     method: IntervalMethod = "two_way_wilson",
     flow: Flow | None = None,
+    last_vote: str = "",
 ) -> ResultTable:
     """Make the results table of a study.
 
@@ -274,6 +277,7 @@ def result_table(
         estimand: "new" raters and new images, or "these" images only.
         method: Which interval.
         flow: Where the sessions went, if more is known than `session_flow` finds in the votes.
+        last_vote: Day of the last vote of this origin (UTC), as 2026-11-25; "" if unknown.
 
     Returns:
         The table.
@@ -366,6 +370,7 @@ def result_table(
         estimand=estimand,
         ci_method=method,
         version=__version__,
+        last_vote=last_vote,
         flow=flow or session_flow(votes, origin=origin),
         rows=tuple(rows),
     )

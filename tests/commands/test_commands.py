@@ -35,11 +35,20 @@ def test_results_prints_json_with_null_where_nothing_was_measured() -> None:
     assert {"psnr", "ssim", "ms_ssim", "consistency", "ci_high", "n_responses", "n_raters"} <= set(rows["smooth"])
 
 
-@pytest.mark.parametrize("form", ["text", "csv", "latex", "markdown"])
+@pytest.mark.parametrize("form", ["text", "csv", "latex", "markdown", "html"])
 def test_results_prints_every_form(form: str) -> None:
     study = make_open_study()
     make_session(study)
     assert "Smooth" in run("results", study.slug, "--format", form)
+
+
+def test_results_stand_beside_the_published_ones_but_not_in_a_csv_file() -> None:
+    study = make_open_study()
+    printed = run("results", study.slug, "--reference", "bedrooms")
+    assert "27.9 ± 0.3" in printed
+    assert "not defined" in printed
+    with pytest.raises(CommandError, match="a CSV file holds one; take another --format"):
+        run("results", study.slug, "--reference", "bedrooms", "--format", "csv")
 
 
 @pytest.mark.parametrize("alpha", ["0", "1", "2", "nan", "much"])
@@ -61,7 +70,7 @@ def test_export_study_writes_everything(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         *("design.json", "responses.csv", "fool-rates.svg", "samples.png"),
-        *("results.txt", "results.csv", "results.json", "results.tex", "results.md"),
+        *("results.txt", "results.csv", "results.json", "results.tex", "results.md", "results.html"),
     }
     assert (tmp_path / "out/design.json").read_text() == study.design
 

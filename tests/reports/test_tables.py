@@ -3,12 +3,16 @@ import io
 import json
 import re
 from dataclasses import fields, replace
+from html import escape as html_escape
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
 from studies import __version__
 from studies.reports import FORMATS, table_latex, table_markdown
+from studies.reports.published import PUBLISHED, Reference, published_section
+from studies.reports.section import Section, section_csv
 from studies.reports.wording import grouped_notes, number, percent
 from studies.statistics.results import Flow, ResultCondition, ResultRow, ResultTable, result_table
 from tests.statistics.made_up import CONDITIONS, FIDELITY, SHA, as_votes, made_up_rows
@@ -23,6 +27,7 @@ def table() -> ResultTable:
         study="rooms",
         title="Rooms_1 & 100 %",
         design_sha256=SHA,
+        last_vote="2026-11-25",
     )
 
 
@@ -47,14 +52,15 @@ def test_simulated_votes_are_marked_in_every_form(form: str, table: ResultTable,
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_form_names_study_design_version_and_all_conditions(form: str, table: ResultTable) -> None:
     printed = FORMATS[form](table)
-    escape = {"latex": table_latex.escape, "markdown": table_markdown.escape}.get(form, str)
-    for text in ("rooms", SHA, __version__, *(condition.label for condition in CONDITIONS)):
+    escapes = {"latex": table_latex.escape, "markdown": table_markdown.escape, "html": html_escape}
+    escape = escapes.get(form, str)
+    for text in ("rooms", SHA, "2026-11-25", __version__, *(condition.label for condition in CONDITIONS)):
         assert escape(text) in printed
 
 
-@pytest.mark.parametrize("form", ["text", "latex", "markdown"])
+@pytest.mark.parametrize("form", ["text", "latex", "markdown", "html"])
 def test_printed_forms_name_level_interval_estimand_and_both_ways_of_counting(form: str, table: ResultTable) -> None:
-    printed = FORMATS[form](replace(table, alpha=0.1)).replace("\\%", "%")
+    printed = FORMATS[form](replace(table, alpha=0.1)).replace("\\%", "%").replace(" & [", " [")
     assert "90 % interval (two-way Wilson) for new raters and new images" in printed
     assert "4 excluded (4 golden missed), 17 counted; 340 votes counted" in printed
     assert "With everyone who completed, nobody excluded" in printed
@@ -106,7 +112,7 @@ def test_scenes_stand_beside_photos_where_they_are_fewer(form: str, table: Resul
     printed = FORMATS[form](tiled)
     head = next(line for line in printed.splitlines() if "Consistency" in line)
     cells = next(line for line in printed.splitlines() if "pixel recursive" in line)
-    assert re.search(r"photos[ |&]+scenes", head)
+    assert re.search(r"photos[ |&{}]+scenes", head)
     assert re.search(r"\b64[ |&]+16\b", cells)
     assert "a scene, the photograph that photos were cut from, counts as one image" in printed
     assert "the parts of raters and of scenes" in printed
@@ -169,11 +175,83 @@ def test_latex_is_a_booktabs_table_with_balanced_rows(simulated: ResultTable) ->
     printed = FORMATS["latex"](simulated)
     for command in (r"\toprule", r"\midrule", r"\bottomrule"):
         assert printed.count(command) == 2
+    assert r"% Needs \usepackage{booktabs} and \usepackage{siunitx}" in printed
     caption = next(line for line in printed.splitlines() if r"\caption" in line)
     for text in (r"95 \% interval (two-way Wilson) for new raters and new images", "340 votes", "SIMULATED"):
         assert text in caption
     cells = [line.replace(r"\&", "").count("&") for line in printed.splitlines() if line.endswith(r"\\")]
-    assert cells == [10] * 4 + [5] * 3
+    # A rate and its interval are two columns under one head.
+    assert cells == [10] + [11] * 3 + [5] + [6] * 2
+
+
+def test_latex_aligns_figures_in_columns_that_are_wide_enough() -> None:
+    rows = [("a", "9.5", "12.0 [1.0, 20.0]", "\N{MINUS SIGN}0.3"), ("b", "\N{EN DASH}", "9.1", "+10.25")]
+    heads = ("x", "dB", "% [95 %]", "change")
+    section = Section(name="some", heading="Some", heads=heads, lines=tuple(rows), records=())
+    spec, _, head, _, first, second, *_ = (line.strip() for line in table_latex.tabular(section.columns, section.lines))
+    change = "S[table-format=+2.2,retain-explicit-plus]"
+    assert spec == rf"\begin{{tabular}}{{lS[table-format=1.1]S[table-format=2.1]@{{\,}}l{change}}}"
+    assert head == r"x & {dB} & \multicolumn{2}{c}{\% [95 \%]} & {change} \\"
+    assert first == r"a & 9.5 & 12.0 & [1.0, 20.0] & -0.3 \\"
+    assert second == r"b & {--} & 9.1 &  & +10.25 \\"
+
+
+@pytest.mark.parametrize("form", ["text", "latex", "markdown", "html", "json"])
+@pytest.mark.parametrize("reference", PUBLISHED)
+def test_published_figures_stand_below_as_published_and_never_as_an_interval(
+    form: str, reference: Reference, table: ResultTable
+) -> None:
+    printed = FORMATS[form](table, [published_section(reference)])
+    row = PUBLISHED[reference][-1]
+    if form == "json":
+        record = json.loads(printed)["published"][-1]
+        assert record["percent_fooled"] == row.fooled
+        assert record["plus_minus_not_defined"] == row.plus_minus
+        assert not {"ci_low", "ci_high", "fool_rate"} & set(record)
+        assert record["certainty"].startswith("recalled")
+        return
+    shown = f"{row.fooled} ± {row.plus_minus}"
+    assert (table_latex.escape(shown) if form == "latex" else shown) in printed
+    assert "what its ± means is not defined there, and it is no interval" in printed.replace(r"$\pm$", "±")
+    assert "recalled from memory of the paper" in printed
+
+
+def test_published_rows_are_those_of_the_paper() -> None:
+    assert [row.fooled for row in PUBLISHED["faces"]] == [None, None, 4.0, 11.0, 10.4, 10.2]
+    assert [row.fooled for row in PUBLISHED["bedrooms"]] == [None, None, 2.1, 17.7, 22.4, 27.9]
+    with pytest.raises(ValueError, match="reference must be one of faces, bedrooms, got 'cats'"):
+        published_section("cats")  # type: ignore[arg-type] # what is refused
+
+
+def test_a_csv_file_holds_one_table_and_a_section_has_its_own(table: ResultTable) -> None:
+    section = published_section("faces")
+    with pytest.raises(ValueError, match="a CSV file holds one table, but published would be a second"):
+        FORMATS["csv"](table, [section])
+    rows = list(csv.DictReader(io.StringIO(section_csv(section))))
+    assert [row["percent_fooled"] for row in rows] == ["", "", "4.0", "11.0", "10.4", "10.2"]
+    assert rows[3]["certainty"] == "recalled, repeated elsewhere"
+
+
+def test_section_refuses_rows_that_do_not_fit_their_heads() -> None:
+    with pytest.raises(ValueError, match="some: a row has 1 cells, but there are 2 heads"):
+        Section(name="some", heading="Some", heads=("a", "b"), lines=(("x",),), records=())
+
+
+def test_html_is_one_well_formed_file_that_asks_for_nothing_else(table: ResultTable) -> None:
+    rows = (*table.rows[:2], replace(table.rows[2], label="<script>alert(1)</script>"))
+    printed = FORMATS["html"](replace(table, rows=rows), [published_section("faces")])
+    root = ET.fromstring(re.sub(r"<meta[^>]*>", "", printed).removeprefix("<!DOCTYPE html>"))  # noqa: S314 -- our own
+    assert len(root.findall(".//table")) == 3
+    assert not root.findall(".//script")
+    assert not re.search(r"https?:|url\(|@import|src=", printed)
+    widths = [[len(row) for row in body] for body in root.findall(".//tbody")]
+    heads = [len(row) for row in root.findall(".//thead/tr")]
+    assert widths == [[head] * len(body) for head, body in zip(heads, widths, strict=True)]
+
+
+def test_a_table_whose_votes_have_no_date_says_so(table: ResultTable) -> None:
+    assert "votes until 2026-11-25" in FORMATS["text"](table)
+    assert "date of the votes not recorded" in FORMATS["text"](replace(table, last_vote=""))
 
 
 def test_latex_label_that_opens_with_a_bracket_is_no_argument(table: ResultTable) -> None:

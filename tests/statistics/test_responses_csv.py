@@ -257,3 +257,25 @@ def test_schema_document_tells_of_every_column() -> None:
     )
     described = re.findall(r"^\| `(\w+)`( \*)? \| (.+) \|$", text, flags=re.MULTILINE)
     assert described == [(c.name, " *" if c.is_required else "", c.meaning) for c in COLUMNS]
+
+
+def test_day_of_the_last_vote_comes_from_the_times_of_the_answers(tmp_path: Path) -> None:
+    cells = as_cells(made_up_rows())
+    path = write_csv(tmp_path / "without.csv", cells)
+    assert read_responses(path).last_votes == {}
+    cells[3]["answered_at"] = "2026-11-24T10:00:00.000+00:00"
+    cells[7]["answered_at"] = "2026-11-25T23:30:00.000-05:00"
+    assert read_responses(write_csv(tmp_path / "with.csv", cells)).last_votes == {"person": "2026-11-26"}
+    cells[7]["answered_at"] = "yesterday"
+    with pytest.raises(ResponsesFileInvalid, match=r"broken\.csv, line 9: answered_at must be a time as in ISO 8601"):
+        read_responses(write_csv(tmp_path / "broken.csv", cells))
+
+
+def test_reference_figures_are_shown_below_but_not_in_a_csv_file(
+    export: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(export), "--reference", "faces"]) == 0
+    assert "11.0 ± 0.1" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([str(export), "--reference", "faces", "--format", "csv"])
+    assert "a CSV file holds one" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from studies.selectors import exports, figures
 from studies.selectors.results import origin_default, result_table
 from studies.selectors.studies import design_json
 
-_ENDINGS = {"text": "txt", "csv": "csv", "json": "json", "latex": "tex", "markdown": "md"}
+_ENDINGS = {"text": "txt", "csv": "csv", "json": "json", "latex": "tex", "markdown": "md", "html": "html"}
 
 
 class Command(BaseCommand):

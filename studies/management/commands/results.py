@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studies.management.commands._lookups import ORIGINS, study_find
 from studies.reports import FORMATS
+from studies.reports.published import PUBLISHED, published_section
 from studies.selectors.results import result_table
 from studies.statistics.arguments import alpha_argument
 
@@ -24,6 +25,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--alpha", type=alpha_argument, default=0.05, help="one minus the level of the intervals")
         parser.add_argument("--estimand", choices=("new", "these"), default="new", help="new images, or these only")
+        parser.add_argument(
+            "--reference", choices=sorted(PUBLISHED), help="the founding paper's figures below, as published"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Print the table."""
@@ -33,4 +37,7 @@ class Command(BaseCommand):
             alpha=options["alpha"],
             estimand=options["estimand"],
         )
-        self.stdout.write(FORMATS[options["format"]](table))
+        sections = [published_section(options["reference"])] if options["reference"] else []
+        if sections and options["format"] == "csv":
+            raise CommandError("--reference adds a second table, and a CSV file holds one; take another --format.")
+        self.stdout.write(FORMATS[options["format"]](table, sections))
