@@ -147,6 +147,18 @@ class FoolRate:
     rater_bound: float | None
     notes: tuple[str, ...]
 
+    @property
+    def df(self) -> int:
+        """Return the degrees of freedom of the t quantile: R - 1, or min(R, I) - 1 for new images."""
+        return (self.n_raters if self.estimand == "these" else min(self.n_raters, self.n_scenes)) - 1
+
+    def interval(self, alpha: float) -> Interval | None:
+        """Return the interval at another level: of the same method, or None where there is none."""
+        if self.ci_method is None or self.deff is None:
+            return None
+        shape = two_way_wilson if self.ci_method == "two_way_wilson" else korn_graubard
+        return shape(rate=self.rate, n_votes=self.n_responses, deff=self.deff, df=self.df, alpha=alpha)
+
 
 def cluster_codes(ids: ArrayLike) -> NDArray[np.int64]:
     """Turn identifiers into small non-negative integers, the same identifier into the same integer.
@@ -169,6 +181,19 @@ def cluster_codes(ids: ArrayLike) -> NDArray[np.int64]:
     if array.size and (array.min() < 0 or array.max() > 8 * array.size + 1024):
         return np.unique(array, return_inverse=True)[1].astype(np.int64)
     return array.astype(np.int64)
+
+
+def cell_codes(rater: NDArray[np.int64], photo: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (n,) int64 codes of the combinations of rater and photo, given (n,) codes of each; n at least 1.
+
+    Example:
+        >>> cell_codes(np.array([0, 0, 1]), np.array([0, 1, 1])).tolist()
+        [0, 1, 3]
+    """
+    cells: NDArray[np.int64] = rater * (int(photo.max()) + 1) + photo
+    if int(cells.max()) > 8 * cells.size + 1_000_000:
+        return np.unique(cells, return_inverse=True)[1].astype(np.int64)
+    return cells
 
 
 def variance_parts(fooled: ArrayLike, *, rater: ArrayLike, photo: ArrayLike) -> VarianceParts:
@@ -232,10 +257,7 @@ def variance_parts(fooled: ArrayLike, *, rater: ArrayLike, photo: ArrayLike) -> 
 
     n_raters, rater_variance = clustered(raters)
     n_photos, photo_variance = clustered(photos)
-    cells = raters * (int(photos.max()) + 1) + photos
-    if int(cells.max()) > 8 * n_votes + 1_000_000:
-        cells = np.unique(cells, return_inverse=True)[1].astype(np.int64)
-    n_cells, cell_variance = clustered(cells)
+    n_cells, cell_variance = clustered(cell_codes(raters, photos))
     return VarianceParts(
         n_votes=n_votes,
         n_fooled=n_fooled,
@@ -249,6 +271,18 @@ def variance_parts(fooled: ArrayLike, *, rater: ArrayLike, photo: ArrayLike) -> 
     )
 
 
+def t_quantile(df: float, alpha: float) -> float:
+    """Return the two-sided quantile t_df(1 - alpha / 2); the normal one for df = infinity.
+
+    Example:
+        >>> f"{t_quantile(99, 0.05):.6f} {t_quantile(math.inf, 0.05):.6f}"
+        '1.984217 1.959964'
+    """
+    if math.isinf(df):
+        return float(special.ndtri(1 - alpha / 2))
+    return float(special.stdtrit(df, 1 - alpha / 2))
+
+
 def binomial_wilson(*, n_fooled: int, n_votes: int, alpha: float = 0.05) -> Interval:
     """Return the plain Wilson interval, as if all votes were independent.
 
@@ -259,7 +293,7 @@ def binomial_wilson(*, n_fooled: int, n_votes: int, alpha: float = 0.05) -> Inte
         >>> f"{low:.6f} {high:.6f}"
         '0.252088 0.307604'
     """
-    return _wilson(n_fooled / n_votes, n_votes, _t_quantile(math.inf, alpha))
+    return _wilson(n_fooled / n_votes, n_votes, t_quantile(math.inf, alpha))
 
 
 def two_way_wilson(*, rate: float, n_votes: int, deff: float, df: float, alpha: float = 0.05) -> Interval:
@@ -279,7 +313,7 @@ def two_way_wilson(*, rate: float, n_votes: int, deff: float, df: float, alpha: 
         >>> f"{low:.6f} {high:.6f}"
         '0.226475 0.338378'
     """
-    return _wilson(rate, n_votes / deff, _t_quantile(df, alpha))
+    return _wilson(rate, n_votes / deff, t_quantile(df, alpha))
 
 
 def korn_graubard(*, rate: float, n_votes: int, deff: float, df: float, alpha: float = 0.05) -> Interval:
@@ -292,7 +326,7 @@ def korn_graubard(*, rate: float, n_votes: int, deff: float, df: float, alpha: f
         >>> f"{low:.6f} {high:.6f}"
         '0.223662 0.339798'
     """
-    shrink = (_t_quantile(math.inf, alpha) / _t_quantile(df, alpha)) ** 2
+    shrink = (t_quantile(math.inf, alpha) / t_quantile(df, alpha)) ** 2
     votes = min(n_votes, n_votes / deff * shrink)
     hits = rate * votes
     low = 0.0 if rate == 0 else float(special.betaincinv(hits, votes - hits + 1, alpha / 2))
@@ -310,6 +344,43 @@ def rater_level_bound(*, n_raters: int, alpha: float = 0.05) -> float:
         0.0487
     """
     return float(1 - alpha ** (1 / n_raters))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    Example:
+        >>> counted(1, "rater"), counted(2, "rater")
+        ('1 rater', '2 raters')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def cluster_note(*, n_raters: int, n_images: int, image: str) -> str | None:
+    """Return the sentence about too few raters or images; None where there are enough of both.
+
+    Args:
+        n_raters: Raters with at least one vote.
+        n_images: Clusters of images with at least one vote.
+        image: What a cluster of images is: "photo" or "scene".
+
+    Example:
+        >>> cluster_note(n_raters=40, n_images=9, image="scene")
+        'No interval: 40 raters and 9 scenes; it takes at least 10 of each.'
+        >>> cluster_note(n_raters=30, n_images=30, image="photo") is None
+        True
+    """
+    if min(n_raters, n_images) < MIN_CLUSTERS:
+        return (
+            f"No interval: {counted(n_raters, 'rater')} and {counted(n_images, image)}; "
+            f"it takes at least {MIN_CLUSTERS} of each."
+        )
+    if min(n_raters, n_images) < FEW_CLUSTERS:
+        return (
+            f"Few clusters: {n_raters} raters and {n_images} {image}s; "
+            f"below {FEW_CLUSTERS} of either the interval is approximate."
+        )
+    return None
 
 
 def fool_rate(
@@ -363,25 +434,16 @@ def fool_rate(
     image = "photo" if n_photos == n_scenes else "scene"
     is_uniform = parts.n_fooled in (0, parts.n_votes)
     deff = assumed_deff if is_uniform else parts.deff(estimand)
-    notes: list[str] = []
+    note = cluster_note(n_raters=parts.n_raters, n_images=n_scenes, image=image)
+    notes = [note] if note else []
     interval: Interval | None = None
-    if deff is None or min(parts.n_raters, n_scenes) < MIN_CLUSTERS:
-        notes.append(
-            f"No interval: {_counted(parts.n_raters, 'rater')} and {_counted(n_scenes, image)}; "
-            f"it takes at least {MIN_CLUSTERS} of each."
-        )
-    else:
+    if deff is not None and min(parts.n_raters, n_scenes) >= MIN_CLUSTERS:
         shape = two_way_wilson if method == "two_way_wilson" else korn_graubard
         interval = shape(rate=parts.rate, n_votes=parts.n_votes, deff=deff, df=parts.df(estimand), alpha=alpha)
-        if min(parts.n_raters, n_scenes) < FEW_CLUSTERS:
-            notes.append(
-                f"Few clusters: {parts.n_raters} raters and {n_scenes} {image}s; "
-                f"below {FEW_CLUSTERS} of either the interval is approximate."
-            )
     bound = rater_level_bound(n_raters=parts.n_raters, alpha=alpha) if parts.n_fooled == 0 else None
     if bound is not None:
         notes.append(
-            f"None of {_counted(parts.n_raters, 'rater')} was ever fooled: at most {100 * bound:.1f} % of raters "
+            f"None of {counted(parts.n_raters, 'rater')} was ever fooled: at most {100 * bound:.1f} % of raters "
             f"ever are (one-sided {100 * (1 - alpha):g} %)."
         )
     if is_uniform and interval is not None:
@@ -418,14 +480,3 @@ def _wilson(rate: float, n: float, quantile: float) -> Interval:
     low = 0.0 if rate == 0 else max(0.0, centre - half)
     high = 1.0 if rate == 1 else min(1.0, centre + half)
     return Interval(min(low, rate), max(high, rate))
-
-
-def _t_quantile(df: float, alpha: float) -> float:
-    """Return the two-sided quantile t_df(1 - alpha / 2); the normal one for df = infinity."""
-    if math.isinf(df):
-        return float(special.ndtri(1 - alpha / 2))
-    return float(special.stdtrit(df, 1 - alpha / 2))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

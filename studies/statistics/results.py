@@ -146,6 +146,42 @@ class Flow:
         return sum(count for _, count in self.excluded)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CompletedVotes:
+    """Votes on test pairs in completed sessions of one origin: what every figure about fool rates is made of.
+
+    Attributes:
+        conditions: Names of the test conditions, in the study's order.
+        session: (n,) int64 codes of sessions.
+        rater: (n,) int64 codes of raters.
+        photo: (n,) int64 codes of photos.
+        scene: (n,) int64 codes of scenes.
+        condition: (n,) int64 places in `conditions`.
+        fooled: (n,) bool.
+        excluded: (n,) bool: a rule leaves the session out; the other votes are the counted ones.
+    """
+
+    conditions: tuple[str, ...]
+    session: NDArray[np.int64]
+    rater: NDArray[np.int64]
+    photo: NDArray[np.int64]
+    scene: NDArray[np.int64]
+    condition: NDArray[np.int64]
+    fooled: Mask
+    excluded: Mask
+
+    def of(self, name: str, *, everyone: bool = False) -> Mask:
+        """Return (n,) which votes count for a condition; none for one without a fool rate."""
+        if name not in self.conditions:
+            return np.zeros(self.fooled.size, dtype=np.bool_)
+        chosen: Mask = self.condition == self.conditions.index(name)
+        return chosen if everyone else chosen & ~self.excluded
+
+    def n_excluded_sessions(self, name: str) -> int:
+        """Return how many sessions with votes on a condition are left out."""
+        return int(np.unique(self.session[self.of(name, everyone=True) & self.excluded]).size)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
     """One condition: its fidelity, its fool rate, and all that is needed to judge both. None where not measured.
@@ -248,6 +284,119 @@ def session_flow(votes: Votes, *, origin: Origin = "person") -> Flow:
     )
 
 
+def completed_votes(
+    votes: Votes, *, conditions: Sequence[ResultCondition], origin: Origin = "person"
+) -> CompletedVotes:
+    """Pick the votes that may count: test pairs of completed sessions of one origin.
+
+    Args:
+        votes: All responses of the study.
+        conditions: All its conditions; those with the role "test" keep their order.
+        origin: Whose votes.
+
+    Returns:
+        The votes, those of excluded sessions still among them.
+
+    Raises:
+        ValueError: If the origin is unknown, votes name a condition that is not given, a condition that is not for test
+            pairs has votes in them, or a photo has two scenes.
+
+    Example:
+        >>> column = lambda *cells: np.array(cells)
+        >>> votes = Votes(
+        ...     session=column(1, 1, 2), rater=column(1, 1, 2), photo=column(7, 8, 7), scene=column(7, 8, 7),
+        ...     condition=column("smooth", "smooth", "smooth"), kind=column("practice", "test", "test"),
+        ...     fooled=column(True, False, True), excluded=column(False, False, True),
+        ...     completed=column(True, True, True), origin=column("person", "person", "person"),
+        ...     exclusion_reason=column("", "", "golden_missed"),
+        ... )
+        >>> chosen = completed_votes(votes, conditions=[ResultCondition(name="smooth", label="Smooth")])
+        >>> [int(chosen.of("smooth", everyone=everyone).sum()) for everyone in (True, False)]
+        [2, 1]
+    """
+    _check_choice("origin", origin, ORIGINS)
+    is_test = votes.kind == TEST
+    tested = [condition.name for condition in conditions if condition.role == TEST]
+    place = np.full(len(votes), -1)
+    is_known = np.zeros(len(votes), dtype=np.bool_)
+    for condition in conditions:
+        is_named = votes.condition == condition.name
+        is_known |= is_named
+        if condition.role == TEST:
+            place[is_named] = tested.index(condition.name)
+        elif (is_test & is_named).any():
+            raise ValueError(f"{condition.name} has the role {condition.role!r}, but votes in test pairs")
+    if not is_known.all():
+        unknown = np.unique(votes.condition[~is_known])
+        raise ValueError(f"votes name conditions that have no row: {', '.join(unknown)}")
+
+    photo, scene = cluster_codes(votes.photo), cluster_codes(votes.scene)
+    scene_of = np.zeros(int(photo.max(initial=0)) + 1, dtype=np.int64)
+    scene_of[photo] = scene
+    if (scene != scene_of[photo]).any():
+        raise ValueError(f"photo {votes.photo[scene != scene_of[photo]][0]} has two scenes; give it one")
+    chosen = is_test & (votes.origin == origin) & votes.completed
+    return CompletedVotes(
+        conditions=tuple(tested),
+        session=cluster_codes(votes.session)[chosen],
+        rater=cluster_codes(votes.rater)[chosen],
+        photo=photo[chosen],
+        scene=scene[chosen],
+        condition=place[chosen],
+        fooled=votes.fooled[chosen],
+        excluded=votes.excluded[chosen],
+    )
+
+
+def fool_rates(
+    votes: CompletedVotes,
+    *,
+    everyone: bool = False,
+    alpha: float = 0.05,
+    estimand: Estimand = "new",
+    method: IntervalMethod = "two_way_wilson",
+) -> dict[str, FoolRate]:
+    """Estimate the fool rate of each condition that has a vote.
+
+    Where all votes of a condition are alike its design effect is taken to be the largest of the others.
+
+    Args:
+        votes: From `completed_votes`.
+        everyone: Whether sessions that a rule left out count too.
+        alpha: One minus the level of the intervals.
+        estimand: "new" raters and new images, or "these" images only.
+        method: Which interval.
+
+    Returns:
+        Fool rates by name of the condition, in the order of the conditions.
+
+    Raises:
+        ValueError: If an argument has no meaning.
+    """
+    _check_choice("estimand", estimand, ESTIMANDS)
+    _check_choice("method", method, INTERVAL_METHODS)
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
+    of_condition = {name: votes.of(name, everyone=everyone) for name in votes.conditions}
+
+    def rate(name: str, *, assumed_deff: float = 1.0) -> FoolRate:
+        chosen = of_condition[name]
+        return fool_rate(
+            votes.fooled[chosen],
+            rater=votes.rater[chosen],
+            photo=votes.photo[chosen],
+            scene=votes.scene[chosen],
+            alpha=alpha,
+            estimand=estimand,
+            method=method,
+            assumed_deff=assumed_deff,
+        )
+
+    rates = {name: rate(name) for name, chosen in of_condition.items() if chosen.any()}
+    largest = max((r.deff for r in rates.values() if r.deff is not None and not r.is_deff_assumed), default=1.0)
+    return {name: rate(name, assumed_deff=max(1.0, largest)) if r.is_deff_assumed else r for name, r in rates.items()}
+
+
 def result_table(
     votes: Votes,
     *,
@@ -304,63 +453,21 @@ def result_table(
         >>> row.fool_rate_all, row.n_responses_all
         (0.1, 400)
     """
-    _check_choice("origin", origin, ORIGINS)
-    _check_choice("estimand", estimand, ESTIMANDS)
-    _check_choice("method", method, INTERVAL_METHODS)
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
-    unknown = set(np.unique(votes.condition).tolist()) - {condition.name for condition in conditions}
-    if unknown:
-        raise ValueError(f"votes name conditions that have no row: {', '.join(sorted(unknown))}")
-    is_test = votes.kind == TEST
-    for condition in conditions:
-        if condition.role != TEST and (is_test & (votes.condition == condition.name)).any():
-            raise ValueError(f"{condition.name} has the role {condition.role!r}, but votes in test pairs")
-
-    columns = (votes.session, votes.rater, votes.photo, votes.scene)
-    session, rater, photo, scene = (cluster_codes(column) for column in columns)
-    _, first, place = np.unique(photo, return_index=True, return_inverse=True)
-    if (scene != scene[first][place]).any():
-        raise ValueError(f"photo {votes.photo[scene != scene[first][place]][0]} has two scenes; give it one")
-    completed = is_test & (votes.origin == origin) & votes.completed
-    counted = completed & ~votes.excluded
-    tested = {condition.name: votes.condition == condition.name for condition in conditions if condition.role == TEST}
-
-    def fool_rates(mask: Mask) -> dict[str, FoolRate]:
-        of_condition = {name: mask & of_name for name, of_name in tested.items()}
-
-        def rate(name: str, *, assumed_deff: float = 1.0) -> FoolRate:
-            chosen = of_condition[name]
-            return fool_rate(
-                votes.fooled[chosen],
-                rater=rater[chosen],
-                photo=photo[chosen],
-                scene=scene[chosen],
-                alpha=alpha,
-                estimand=estimand,
-                method=method,
-                assumed_deff=assumed_deff,
-            )
-
-        rates = {name: rate(name) for name, chosen in of_condition.items() if chosen.any()}
-        largest = max((r.deff for r in rates.values() if r.deff is not None and not r.is_deff_assumed), default=1.0)
-        return {
-            name: rate(name, assumed_deff=max(1.0, largest)) if r.is_deff_assumed else r for name, r in rates.items()
-        }
-
-    rates, rates_all = fool_rates(counted), fool_rates(completed)
-    rows = []
-    for condition in conditions:
-        left_out = completed & votes.excluded & tested.get(condition.name, np.zeros(len(votes), dtype=np.bool_))
-        rows.append(
-            _row(
-                condition,
-                fidelity=fidelity.get(condition.name, ConditionFidelity()),
-                rate=rates.get(condition.name),
-                rate_all=rates_all.get(condition.name),
-                excluded_sessions=np.unique(session[left_out]).size,
-            )
+    completed = completed_votes(votes, conditions=conditions, origin=origin)
+    rates, rates_all = (
+        fool_rates(completed, everyone=everyone, alpha=alpha, estimand=estimand, method=method)
+        for everyone in (False, True)
+    )
+    rows = [
+        _row(
+            condition,
+            fidelity=fidelity.get(condition.name, ConditionFidelity()),
+            rate=rates.get(condition.name),
+            rate_all=rates_all.get(condition.name),
+            excluded_sessions=completed.n_excluded_sessions(condition.name),
         )
+        for condition in conditions
+    ]
     return ResultTable(
         study=study,
         title=title,
