@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
-from studies.statistics.fool_rate import MIN_CLUSTERS, Estimand, cluster_codes
+from studies.statistics.fool_rate import MIN_CLUSTERS, Estimand, cell_codes, cluster_codes, cluster_note, t_quantile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,12 @@ class TwoWayVariance:
         clusters = self.n_raters if estimand == "these" else min(self.n_raters, self.n_photos)
         if min(self.n_raters, self.n_photos) < MIN_CLUSTERS:
             return None
-        return float(special.stdtrit(clusters - 1, 1 - alpha / 2)) * math.sqrt(self.variance(estimand))
+        return t_quantile(clusters - 1, alpha) * math.sqrt(self.variance(estimand))
+
+    def notes(self, *, image: str = "photo") -> tuple[str, ...]:
+        """Return what must be said of an interval that rests on so few raters or images; nothing if they are many."""
+        note = cluster_note(n_raters=self.n_raters, n_images=self.n_photos, image=image)
+        return (note,) if note else ()
 
 
 def two_way_variance(influence: ArrayLike, *, rater: ArrayLike, photo: ArrayLike) -> TwoWayVariance:
@@ -87,9 +91,12 @@ def two_way_variance(influence: ArrayLike, *, rater: ArrayLike, photo: ArrayLike
         raise ValueError("a variance needs at least one vote, got none")
     n_raters, of_raters = _clustered(values, raters)
     n_photos, of_photos = _clustered(values, photos)
-    cells = np.unique(raters * (int(photos.max()) + 1) + photos, return_inverse=True)[1].astype(np.int64)
     return TwoWayVariance(
-        raters=of_raters, photos=of_photos, cells=_clustered(values, cells)[1], n_raters=n_raters, n_photos=n_photos
+        raters=of_raters,
+        photos=of_photos,
+        cells=_clustered(values, cell_codes(raters, photos))[1],
+        n_raters=n_raters,
+        n_photos=n_photos,
     )
 
 
