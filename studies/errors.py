@@ -5,6 +5,10 @@ class EvalsiteError(Exception):
     """Something that a person can put right; the message says what it is and how."""
 
 
+class ArrivalInvalid(EvalsiteError):
+    """A link from a panel lacks an id, or carries one that cannot be."""
+
+
 class UploadRejected(EvalsiteError):
     """An uploaded file cannot be used: base of the two kinds, of which one is the photo and one the archive.
 
@@ -41,8 +45,16 @@ class EvaluationImpossible(EvalsiteError):
     """Photos, conditions and checkpoints that were given do not go together; the message says why and what would."""
 
 
+class ExitInvalid(EvalsiteError):
+    """What is to be sent to a panel for an outcome is neither a code nor an address."""
+
+
 class OriginsMixed(EvalsiteError):
     """Answers of people and of simulated raters were about to meet in one table."""
+
+
+class ParticipantElsewhere(EvalsiteError):
+    """A participant of a panel has taken part in another study of the same group."""
 
 
 class PhotoRejected(UploadRejected):
@@ -75,6 +87,10 @@ class ParameterInvalid(EvalsiteError):
 
 class PlanImpossible(EvalsiteError):
     """A session cannot be planned: there are too few photos."""
+
+
+class SessionEnded(EvalsiteError):
+    """The session ended before its last pair: its rater withdrew, or was sent back."""
 
 
 class SessionUnknown(EvalsiteError):
