@@ -15,8 +15,7 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
     """
     yield [column.name for column in COLUMNS]
     fidelity = {
-        slug: {name: "" if (value := getattr(means, name)) is None else repr(value) for name in FIDELITY}
-        for slug, means in fidelity_get(study).items()
+        slug: {name: _exact(getattr(means, name)) for name in FIDELITY} for slug, means in fidelity_get(study).items()
     }
     heads = {
         condition.pk: {
@@ -63,6 +62,8 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
             "device_scale": _number(response.device_scale),
             "pixel_ratio": _number(response.pixel_ratio),
             "was_hidden": _flag(response.was_hidden),
+            "sample_psnr": _exact(trial.pair.sample.psnr),
+            "sample_ssim": _exact(trial.pair.sample.ssim),
             "answered_at": response.answered_at.isoformat(timespec="milliseconds"),
         }
         yield [row.get(column.name, "") for column in COLUMNS]
@@ -72,6 +73,10 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
 
 def _flag(value: bool) -> str:
     return "1" if value else "0"
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else repr(value)
 
 
 def _number(value: float | None) -> str:

@@ -32,9 +32,13 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
             "chosen_side",
             "trial__session__state",
             "trial__session__exclusion_reason",
+            "trial__position",
+            "rt_ms",
+            "trial__pair__sample__psnr",
+            "trial__pair__sample__ssim",
         )
     )
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 14
     state = np.array(columns[8], dtype=np.str_)
     return Votes(
         session=np.array(columns[0], dtype=np.int64),
@@ -48,4 +52,9 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
         completed=np.isin(state, FINISHED),
         origin=np.full(len(rows), origin.value),
         exclusion_reason=np.array(columns[9], dtype=np.str_),
+        photo_side=np.array(columns[6], dtype=np.str_),
+        position=np.array(columns[10], dtype=np.float64),
+        rt_ms=np.array(columns[11], dtype=np.float64),
+        sample_psnr=np.array(columns[12], dtype=np.float64),  # not measured: NaN
+        sample_ssim=np.array(columns[13], dtype=np.float64),
     )

@@ -121,6 +121,7 @@ def agreement(
     elif value is not None:
         sums = _terms(np.stack([k[is_used], n[is_used]]).astype(np.float64))
         of_clusters = np.stack([np.bincount(cluster, weights=row) for row in sums])
+        of_clusters = of_clusters[:, np.lexsort(of_clusters)]  # the same draws whatever the images are called
         times = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=draws)
         drawn = _alphas((of_clusters @ times.T).astype(np.float64))
         low, high = (float(end) for end in np.nanquantile(drawn, (alpha / 2, 1 - alpha / 2)))

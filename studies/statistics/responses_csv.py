@@ -20,6 +20,9 @@ from studies.statistics.results import ORIGINS, PREVIEW, ROLES, TEST, ConditionF
 KINDS = ("practice", TEST, "golden")
 DECLARATION = "none"
 """Kind of a row that is no response: it tells of a condition that has none."""
+SIDES = ("first", "second")
+NUMBERS = ("position", "rt_ms", "sample_psnr", "sample_ssim")
+"""Columns of numbers that votes carry for further summaries."""
 FIDELITY_FIGURES = ("psnr", "ssim", "ms_ssim", "ms_ssim_3", "consistency")
 
 
@@ -79,6 +82,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("was_hidden", "1 if the page was hidden while pictures were up, else 0"),
     Column("answered_at", "when the server received the answer, ISO 8601, UTC"),
     Column("question", "the wording that the rater answered"),
+    Column("sample_psnr", "pSNR in dB of the very sample that was judged; empty if not measured"),
+    Column("sample_ssim", "SSIM of it, likewise"),
     Column("psnr", "mean pSNR of the condition in dB; empty if not measured; the same in all rows of a condition"),
     Column("ssim", "mean SSIM of the condition, likewise"),
     Column("ms_ssim", "mean MS-SSIM (5 scales, shrinking window) of the condition, likewise"),
@@ -159,7 +164,8 @@ class _Reader:
         self.conditions: dict[str, tuple[int, _Condition]] = {}
         self.scenes: dict[str, tuple[int, str]] = {}
         self.last_votes: dict[str, str] = {}
-        self.votes: list[tuple[str, str, str, str, str, str, bool, bool, bool, str, str]] = []
+        self.votes: list[tuple[str, str, str, str, str, str, bool, bool, bool, str, str, str]] = []
+        self.numbers: list[list[float]] = []
 
     def read(self, file: TextIO, *, study: str) -> Responses:
         for cells in self._rows(file):
@@ -172,9 +178,10 @@ class _Reader:
             if cells["kind"] != DECLARATION:
                 self._take_vote()
         conditions = sorted(self.conditions.items(), key=lambda item: item[1][1].order)
-        columns = list(zip(*self.votes, strict=True)) or [()] * 11
+        columns = list(zip(*self.votes, strict=True)) or [()] * 12
         text = [np.array(column, dtype=np.str_) for column in columns]
         truth = [np.array(column, dtype=np.bool_) for column in columns]
+        numbers = np.array(self.numbers, dtype=np.float64).reshape(-1, len(NUMBERS)).T
         return Responses(
             votes=Votes(
                 session=text[0],
@@ -188,6 +195,8 @@ class _Reader:
                 completed=truth[8],
                 origin=text[9],
                 exclusion_reason=text[10],
+                photo_side=text[11],
+                **dict(zip(NUMBERS, numbers, strict=True)),
             ),
             conditions=tuple(_result_condition(name, condition) for name, (_, condition) in conditions),
             fidelity={
@@ -236,8 +245,8 @@ class _Reader:
         name = self._filled("condition")
         kind = self._one_of("kind", (*KINDS, DECLARATION))
         for figure in FIDELITY_FIGURES:
-            self._number_or_empty(figure)
-        self._number_or_empty("condition_order")
+            self._number(figure)
+        self._number("condition_order")
         order = cells.get("condition_order", "")
         read = _Condition(
             order=float(order) if order else len(self.conditions) + 1,
@@ -283,7 +292,9 @@ class _Reader:
             day = self._day("answered_at")
             self.last_votes[origin] = max(day, self.last_votes.get(origin, day))
         about_pair = (photo, scene, cells["condition"], cells["kind"], fooled)
-        self.votes.append((session, rater, *about_pair, excluded, completed, origin, reason))
+        side = self._one_of("photo_side", SIDES) if cells.get("photo_side", "") else ""
+        self.votes.append((session, rater, *about_pair, excluded, completed, origin, reason, side))
+        self.numbers.append([self._number(name) for name in NUMBERS])
 
     def _filled(self, name: str) -> str:
         if not self.cells[name]:
@@ -302,14 +313,16 @@ class _Reader:
             self._fail(f"{name} must be 0 or 1, got {cell!r}")
         return cell == "1"
 
-    def _number_or_empty(self, name: str) -> None:
+    def _number(self, name: str) -> float:
+        """Return the number in a cell, NaN if it is empty or not there."""
         cell = self.cells.get(name, "")
         try:
-            is_number = not cell or not math.isnan(float(cell))
+            number = float(cell) if cell else math.nan
         except ValueError:
-            is_number = False
-        if not is_number:
+            number = math.nan
+        if cell and math.isnan(number):
             self._fail(f"{name} must be a number or empty, got {cell!r}")
+        return number
 
     def _day(self, name: str) -> str:
         cell = self.cells[name]

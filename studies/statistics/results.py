@@ -58,6 +58,12 @@ class Votes:
         completed: (n,) bool, the same in all rows of a session: the session reached its end.
         origin: (n,) "person", "simulated" or "preview".
         exclusion_reason: (n,) the rule that excluded the session, or "".
+        position: (n,) float, place of the trial in its session, NaN where not known. This and the following columns are
+            for further summaries; None if the source of the votes does not have them.
+        rt_ms: (n,) float, reaction time, NaN where not known.
+        photo_side: (n,) "first" or "second": where the photo was; "" where not known.
+        sample_psnr: (n,) float, pSNR of the picture that was judged, in dB; NaN where not measured.
+        sample_ssim: (n,) float, SSIM of it, likewise.
     """
 
     session: NDArray[Any]
@@ -71,10 +77,16 @@ class Votes:
     completed: Mask
     origin: NDArray[np.str_]
     exclusion_reason: NDArray[np.str_]
+    position: NDArray[np.float64] | None = None
+    rt_ms: NDArray[np.float64] | None = None
+    photo_side: NDArray[np.str_] | None = None
+    sample_psnr: NDArray[np.float64] | None = None
+    sample_ssim: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns that are not aligned, or truth values that are not bool."""
-        shapes = {field.name: getattr(self, field.name).shape for field in fields(self)}
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        shapes = {name: column.shape for name, column in columns.items() if column is not None}
         if len(set(shapes.values())) > 1 or len(self.session.shape) != 1:
             raise ValueError(f"the columns of votes must be aligned rows, got {shapes}")
         for name in ("fooled", "excluded", "completed"):
@@ -159,6 +171,7 @@ class CompletedVotes:
         condition: (n,) int64 places in `conditions`.
         fooled: (n,) bool.
         excluded: (n,) bool: a rule leaves the session out; the other votes are the counted ones.
+        row: (n,) int64 places in the columns of the votes that these were picked from.
     """
 
     conditions: tuple[str, ...]
@@ -169,6 +182,7 @@ class CompletedVotes:
     condition: NDArray[np.int64]
     fooled: Mask
     excluded: Mask
+    row: NDArray[np.int64]
 
     def of(self, name: str, *, everyone: bool = False) -> Mask:
         """Return (n,) which votes count for a condition; none for one without a fool rate."""
@@ -345,6 +359,7 @@ def completed_votes(
         condition=place[chosen],
         fooled=votes.fooled[chosen],
         excluded=votes.excluded[chosen],
+        row=np.flatnonzero(chosen),
     )
 
 

@@ -50,6 +50,10 @@ def made_up_rows(*, n_raters: int = 24, n_photos: int = 40, origin: str = "perso
                     "completed": completed,
                     "origin": origin,
                     "exclusion_reason": "golden_missed" if excluded else "",
+                    "photo_side": ("first", "second")[(rater + position) % 2],
+                    "rt_ms": 600.0 + 20 * rater + 5 * position,
+                    "sample_psnr": 20 + photo % 7 + len(condition) / 10,
+                    "sample_ssim": 0.5 + photo % 5 / 10,
                 }
             )
     return rows
@@ -57,7 +61,7 @@ def made_up_rows(*, n_raters: int = 24, n_photos: int = 40, origin: str = "perso
 
 def as_votes(rows: list[dict[str, Any]]) -> Votes:
     """Return rows as arrays, the way the site's selector hands them over."""
-    columns = {name: [row[name] for row in rows] for name in rows[0] if name != "position"}
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
     return Votes(**{name: np.array(column) for name, column in columns.items()})
 
 
