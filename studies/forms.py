@@ -181,7 +181,16 @@ class ProtocolForm(AdminForm, forms.ModelForm):
         (
             "A trial",
             "What happens on the screen, in this order.",
-            ("lead_in_ms", "exposure_ms", "gap_ms", "display_scale", "kernel"),
+            (
+                "lead_in_ms",
+                "exposure_ms",
+                "gap_ms",
+                "mask_count",
+                "mask_ms",
+                "missed_exposure",
+                "display_scale",
+                "kernel",
+            ),
         ),
     )
 
@@ -204,12 +213,16 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "lead_in_ms",
             "exposure_ms",
             "gap_ms",
+            "mask_count",
+            "mask_ms",
+            "missed_exposure",
             "display_scale",
             "kernel",
         )
         widgets = {
             "assignment": forms.RadioSelect,
             "kernel": forms.RadioSelect,
+            "missed_exposure": forms.RadioSelect,
             "consent_text": forms.Textarea(attrs={"rows": 6}),
             "instructions_text": forms.Textarea(attrs={"rows": 8}),
         }
@@ -509,6 +522,12 @@ class ResponseForm(forms.Form):
     exposure_first_ms = MeasureField(min_value=0, max_value=DAY_MS, required=False)
     exposure_second_ms = MeasureField(min_value=0, max_value=DAY_MS, required=False)
     was_hidden = forms.BooleanField(required=False)
+    frames_first = forms.IntegerField(min_value=0, max_value=DAY_MS, required=False)
+    frames_second = forms.IntegerField(min_value=0, max_value=DAY_MS, required=False)
+    frame_interval_ms = MeasureField(min_value=0.1, max_value=DAY_MS, required=False)
+    lost_focus = forms.BooleanField(required=False)
+    focus_losses = forms.IntegerField(min_value=0, max_value=32_767, required=False)
+    automation = forms.RegexField(r"^(webdriver|headless|scripted| )*$", max_length=40, required=False)
     device_scale = forms.IntegerField(min_value=1, max_value=1024, required=False)
     pixel_ratio = MeasureField(min_value=0.1, max_value=32, required=False)
 

@@ -44,6 +44,7 @@ class Preset:
             lead_in_ms=int(self.settings["lead_in_ms"]),
             exposure_ms=int(self.settings["exposure_ms"]),
             gap_ms=int(self.settings["gap_ms"]),
+            masks_ms=int(self.settings["mask_count"]) * int(self.settings["mask_ms"]),
         )
         return {
             "consent_text": CONSENT.format(minutes=minutes),
@@ -55,9 +56,44 @@ ANSWER_MS = 1_500
 """What an answer takes beyond the showing, for the estimate of a session's length."""
 
 
-def session_minutes(*, pairs: int, lead_in_ms: int, exposure_ms: int, gap_ms: int) -> int:
-    """Return how long so many pairs take, in whole minutes: the showings, and what answers usually take."""
-    return max(1, round(pairs * (lead_in_ms + 2 * exposure_ms + gap_ms + ANSWER_MS) / 60_000))
+def session_minutes(*, pairs: int, lead_in_ms: int, exposure_ms: int, gap_ms: int, masks_ms: int) -> int:
+    """Return how long so many pairs take, in whole minutes: the showings, and what answers usually take.
+
+    Args:
+        pairs: How many.
+        lead_in_ms: Fixation mark before each pair.
+        exposure_ms: One picture.
+        gap_ms: Blank between the two pictures.
+        masks_ms: All masks after one picture.
+    """
+    return max(1, round(pairs * (lead_in_ms + 2 * (exposure_ms + masks_ms) + gap_ms + ANSWER_MS) / 60_000))
+
+
+FRAMES_MISSED = 2
+"""An exposure may be off by so many frames."""
+
+FRAME_MS = 1_000 / 60
+LONGEST_FRAME_MS = 1_000 / 30
+"""A browser that draws more seldom has missed frames: its own interval must not excuse them."""
+
+
+def exposure_missed(requested_ms: float, *achieved_ms: float | None, frame_interval_ms: float | None) -> bool:
+    """Return whether a picture stood for more than two frames too long or too short.
+
+    Args:
+        requested_ms: The study's setting.
+        *achieved_ms: For each picture the time measured; None, where nothing was measured, is no miss.
+        frame_interval_ms: Median time between two frames; 60 a second if None, and never taken for longer than a
+            thirtieth.
+
+    Example:
+        >>> exposure_missed(1000, 1000.2, 1033.1, frame_interval_ms=16.7)
+        False
+        >>> exposure_missed(1000, 1000.2, 1050.1, frame_interval_ms=16.7)
+        True
+    """
+    allowed = FRAMES_MISSED * min(frame_interval_ms or FRAME_MS, LONGEST_FRAME_MS)
+    return any(time is not None and abs(time - requested_ms) > allowed for time in achieved_ms)
 
 
 _FOUNDING: dict[str, str | int] = {
@@ -70,6 +106,9 @@ _FOUNDING: dict[str, str | int] = {
     "lead_in_ms": 900,
     "exposure_ms": 1000,
     "gap_ms": 600,
+    "mask_count": 0,
+    "mask_ms": 30,
+    "missed_exposure": "keep",
     "display_scale": 8,
     "kernel": "nearest",
     "raters_wanted": 40,

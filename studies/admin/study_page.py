@@ -16,6 +16,7 @@ from studies.methods import METHODS
 from studies.models import FINISHED, Assignment, Condition, Origin, SessionState, Study, StudyState
 from studies.protocols import ANSWER_MS, PRESETS
 from studies.reports.palette import ConditionStyle, condition_style
+from studies.selectors.conduct import conduct_get
 from studies.selectors.progress import ConditionProgress, StudyProgress, progress_get
 from studies.selectors.results import origins_present
 from studies.selectors.studies import study_problems
@@ -112,6 +113,7 @@ def study_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
         "sessions": sessions,
         "simulated": simulated if Origin.SIMULATED in origins_present(study) else [],
         "preview_count": sum(row.count for row in previews),
+        "conduct": conduct_get(study, origin=Origin.PERSON),
         "timeline": timeline(study),
         "preset": PRESETS.get(study.preset),
         "version": version(study, progress),

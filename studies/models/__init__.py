@@ -6,7 +6,17 @@ from studies.models.photo import Cropping, Photo, PhotoSet
 from studies.models.rater import FINISHED, Origin, Rater, RatingSession, SessionState
 from studies.models.researcher import Researcher
 from studies.models.sample import Sample, SampleStatus
-from studies.models.study import Assignment, Condition, Kernel, Role, Study, StudyPhoto, StudyState, Use
+from studies.models.study import (
+    Assignment,
+    Condition,
+    Kernel,
+    MissedExposure,
+    Role,
+    Study,
+    StudyPhoto,
+    StudyState,
+    Use,
+)
 from studies.models.training import ACTIVE, TrainingRun, TrainingSpeed, TrainingState
 from studies.models.trial import Response, Trial
 
@@ -18,6 +28,7 @@ __all__ = [
     "Cropping",
     "Kernel",
     "Kind",
+    "MissedExposure",
     "Origin",
     "Pair",
     "Photo",

@@ -35,6 +35,14 @@ class Kernel(models.TextChoices):
     BICUBIC = "bicubic", "bicubic (smooth)"
 
 
+class MissedExposure(models.TextChoices):
+    """What becomes of an answer whose pictures showed for more than two frames too long or too short."""
+
+    KEEP = "keep", "keep it, marked"
+    REPEAT = "repeat", "leave it out of the table, and show the pair once more at the end"
+    LEAVE_OUT = "leave_out", "leave it out of the table"
+
+
 class Study(models.Model):
     """A question put to raters about a frozen set of pairs."""
 
@@ -82,6 +90,23 @@ class Study(models.Model):
     gap_ms = models.PositiveIntegerField(
         "gap, ms", default=600, validators=[MaxValueValidator(10_000)], help_text="Blank between the two images."
     )
+    mask_count = models.PositiveSmallIntegerField(
+        "masks",
+        default=0,
+        validators=[MaxValueValidator(8)],
+        help_text="Patterns of noise right after each image, against the after-image; 0 for none.",
+    )
+    mask_ms = models.PositiveIntegerField(
+        "mask, ms", default=30, validators=[MinValueValidator(10), MaxValueValidator(1000)], help_text="For each mask."
+    )
+    missed_exposure = models.CharField(
+        "answers that missed their exposure",
+        max_length=9,
+        choices=MissedExposure,
+        default=MissedExposure.KEEP,
+        help_text="An image that stood for over two frames too long or too short, as on a busy computer. "
+        "Such answers are always in the export.",
+    )
     display_scale = models.PositiveSmallIntegerField(
         default=8,
         validators=[MinValueValidator(1), MaxValueValidator(32)],
@@ -122,6 +147,9 @@ class Study(models.Model):
                 name="study_golden_rule_can_fail",
             ),
             models.CheckConstraint(condition=Q(exposure_ms__gt=0), name="study_exposure_positive"),
+            models.CheckConstraint(
+                condition=Q(missed_exposure__in=MissedExposure.values), name="study_missed_exposure_known"
+            ),
             models.CheckConstraint(condition=Q(test_count__gt=0), name="study_test_positive"),
             models.CheckConstraint(condition=Q(display_scale__gt=0), name="study_scale_positive"),
         )
@@ -143,6 +171,7 @@ class Study(models.Model):
             lead_in_ms=self.lead_in_ms,
             exposure_ms=self.exposure_ms,
             gap_ms=self.gap_ms,
+            masks_ms=self.mask_count * self.mask_ms,
         )
 
     @property

@@ -19,6 +19,13 @@ class Trial(models.Model):
     kind = models.CharField(max_length=8, choices=Kind)
     photo_side = models.CharField(max_length=6, choices=Side)
     code = models.CharField(max_length=22, unique=True, default=token_make, editable=False)
+    repeat_of = models.OneToOneField(
+        "self",
+        models.CASCADE,
+        null=True,
+        related_name="repeat",
+        help_text="The trial that missed its exposure, which this one shows again.",
+    )
 
     class Meta:
         """Rules and order."""
@@ -26,7 +33,9 @@ class Trial(models.Model):
         ordering = ("session", "position")
         constraints = (
             models.UniqueConstraint(fields=["session", "position"], name="trial_position_unique"),
-            models.UniqueConstraint(fields=["session", "photo"], name="trial_no_photo_twice"),
+            models.UniqueConstraint(
+                fields=["session", "photo"], condition=Q(repeat_of=None), name="trial_no_photo_twice_but_repeated"
+            ),
             models.CheckConstraint(condition=Q(photo_side__in=Side.values), name="trial_side_known"),
             models.CheckConstraint(condition=Q(kind__in=Kind.values), name="trial_kind_known"),
         )
@@ -44,18 +53,39 @@ class Response(models.Model):
     rt_ms = models.PositiveIntegerField(help_text="From the moment the buttons could be used.")
     exposure_first_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
     exposure_second_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
+    frames_first = models.PositiveIntegerField(null=True, help_text="Frames on which it was seen.")
+    frames_second = models.PositiveIntegerField(null=True, help_text="Frames on which it was seen.")
+    frame_interval_ms = models.FloatField(null=True, help_text="Median time between two frames of the trial.")
+    exposure_missed = models.BooleanField(
+        default=False, help_text="A picture showed for more than two frames too long or too short."
+    )
+    is_set_aside = models.BooleanField(
+        default=False, help_text="It missed its exposure, and by the study's rule counts for nothing."
+    )
     device_scale = models.PositiveSmallIntegerField(
         null=True, help_text="Device pixels that showed one image pixel, along each axis."
     )
     pixel_ratio = models.FloatField(null=True, help_text="Device pixels for one CSS pixel, as the browser said.")
     was_hidden = models.BooleanField(default=False, help_text="The page was hidden while images showed.")
+    lost_focus = models.BooleanField(default=False, help_text="The page had no focus while images showed.")
+    focus_losses = models.PositiveSmallIntegerField(
+        default=0, help_text="How often the rater left the page, from the start of the trial to the answer."
+    )
+    automation = models.CharField(
+        max_length=40, blank=True, help_text="Signs that a program drove the browser, parted by spaces."
+    )
     answered_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         """Rules and order."""
 
         ordering = ("trial",)
-        constraints = (models.CheckConstraint(condition=Q(chosen_side__in=Side.values), name="response_side_known"),)
+        constraints = (
+            models.CheckConstraint(condition=Q(chosen_side__in=Side.values), name="response_side_known"),
+            models.CheckConstraint(
+                condition=Q(is_set_aside=False) | Q(exposure_missed=True), name="response_set_aside_missed"
+            ),
+        )
 
     def __str__(self) -> str:
         """Return the trial and the side."""

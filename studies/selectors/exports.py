@@ -61,9 +61,17 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
             "exposure_second_ms": _ms(response.exposure_second_ms),
             "device_scale": _number(response.device_scale),
             "pixel_ratio": _number(response.pixel_ratio),
+            "frames_first": _number(response.frames_first),
+            "frames_second": _number(response.frames_second),
+            "frame_interval_ms": _ms(response.frame_interval_ms),
+            "exposure_missed": _flag(response.exposure_missed),
+            "set_aside": _flag(response.is_set_aside),
             "was_hidden": _flag(response.was_hidden),
             "sample_psnr": _exact(trial.pair.sample.psnr),
             "sample_ssim": _exact(trial.pair.sample.ssim),
+            "lost_focus": _flag(response.lost_focus),
+            "focus_losses": str(response.focus_losses),
+            "automation": response.automation,
             "answered_at": response.answered_at.isoformat(timespec="milliseconds"),
         }
         yield [row.get(column.name, "") for column in COLUMNS]

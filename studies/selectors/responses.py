@@ -6,7 +6,7 @@ import numpy as np
 from django.db.models import Max
 
 from studies.models import FINISHED, Origin, Response, SessionState, Study
-from studies.statistics.results import Votes
+from studies.statistics.results import SET_ASIDE, Votes
 
 
 def last_vote_get(study: Study, *, origin: Origin) -> str:
@@ -36,9 +36,10 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
             "rt_ms",
             "trial__pair__sample__psnr",
             "trial__pair__sample__ssim",
+            "is_set_aside",
         )
     )
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 14
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 15
     state = np.array(columns[8], dtype=np.str_)
     return Votes(
         session=np.array(columns[0], dtype=np.int64),
@@ -46,7 +47,7 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
         photo=np.array(columns[2], dtype=np.int64),
         scene=np.array(columns[3], dtype=np.str_),
         condition=np.array(columns[4], dtype=np.str_),
-        kind=np.array(columns[5], dtype=np.str_),
+        kind=np.where(np.array(columns[14], dtype=np.bool_), SET_ASIDE, np.array(columns[5], dtype=np.str_)),
         fooled=np.array(columns[6], dtype=np.str_) != np.array(columns[7], dtype=np.str_),
         excluded=state == SessionState.EXCLUDED,
         completed=np.isin(state, FINISHED),

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from studies.errors import SessionUnknown
-from studies.models import Kind, RatingSession, Response, SessionState, Trial
+from studies.models import Kind, MissedExposure, RatingSession, Response, SessionState, Trial
 
 AHEAD = 2
 """Trials after the current one that a browser may load beforehand."""
@@ -81,10 +81,13 @@ def passage_get(session: RatingSession) -> Passage:
     _, place, kind = ahead[0]
     is_practice = kind == Kind.PRACTICE
     position = place + 1 if is_practice else place + 1 - study.practice_count
+    main_count = study.main_count
+    if study.missed_exposure == MissedExposure.REPEAT:
+        main_count += Trial.objects.filter(session=session, repeat_of__isnull=False).count()
     return Passage(
         phase="practice" if is_practice else "main",
         position=position,
-        count=study.practice_count if is_practice else study.main_count,
+        count=study.practice_count if is_practice else main_count,
         trials=tuple(code for code, _, _ in ahead),
         completion_code="",
         is_first=place == 0,

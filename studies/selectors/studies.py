@@ -122,7 +122,7 @@ def pair_options(study: Study, *, conditions: list[int], origin: Origin) -> list
         conditions: Primary keys of the tested conditions of this session.
         origin: Whose sessions count as having seen a pair: people's and simulated raters' are balanced apart.
     """
-    counted = Q(trials__session__rater__origin=origin) & (
+    counted = Q(trials__session__rater__origin=origin, trials__repeat_of=None) & (
         Q(trials__session__state__in=[SessionState.COMPLETE]) | still_running("trials__session__")
     )
     rows = (
@@ -170,11 +170,17 @@ def design_get(study: Study) -> dict[str, Any]:
             "lead_in_ms": study.lead_in_ms,
             "exposure_ms": study.exposure_ms,
             "gap_ms": study.gap_ms,
+            "mask_count": study.mask_count,
+            "mask_ms": study.mask_ms,
             "display_scale": study.display_scale,
             "kernel": study.kernel,
             "raters_wanted": study.raters_wanted,
         },
-        "exclusions": {"golden_misses_allowed": study.golden_misses_allowed, "incomplete": True},
+        "exclusions": {
+            "golden_misses_allowed": study.golden_misses_allowed,
+            "incomplete": True,
+            "missed_exposure": study.missed_exposure,
+        },
         "analysis": {"interval": "two_way_wilson", "estimand": "new", "alpha": 0.05},
         "pictures": {
             "high_res_size": study.photo_set.high_res_size,

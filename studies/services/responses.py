@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 
 from studies.errors import StudyNotOpen, TrialNotCurrent, TrialUnknown
-from studies.models import Kind, RatingSession, Response, Side, Study, StudyState, Trial
+from studies.models import Kind, MissedExposure, RatingSession, Response, Side, Study, StudyState, Trial
+from studies.protocols import exposure_missed
 from studies.selectors.sessions import Passage, passage_get
 from studies.services.sessions import session_finish
 
@@ -47,6 +49,12 @@ def response_record(
     was_hidden: bool,
     device_scale: int | None = None,
     pixel_ratio: float | None = None,
+    frames_first: int | None = None,
+    frames_second: int | None = None,
+    frame_interval_ms: float | None = None,
+    lost_focus: bool = False,
+    focus_losses: int = 0,
+    automation: str = "",
 ) -> Recorded:
     """Keep the answer to the current trial; an answer to an earlier trial changes nothing and gets the same reply.
 
@@ -60,6 +68,12 @@ def response_record(
         was_hidden: Whether the page was hidden while images showed.
         device_scale: Device pixels that showed one image pixel along each axis, if the browser told.
         pixel_ratio: Device pixels for one CSS pixel, likewise.
+        frames_first: Frames on which the first image was seen, likewise.
+        frames_second: The same for the second.
+        frame_interval_ms: Median time between two frames while the trial was shown, likewise.
+        lost_focus: Whether the page was without focus while images showed.
+        focus_losses: How often the rater left the page, from the start of the trial to the answer.
+        automation: Signs that a program drove the browser, parted by spaces.
 
     Raises:
         TrialUnknown: If the session has no such trial.
@@ -71,6 +85,11 @@ def response_record(
     except Trial.DoesNotExist as error:
         raise TrialUnknown("This pair does not belong to your session; reload the page.") from error
     if not hasattr(trial, "response"):
+        study = session.study
+        is_missed = exposure_missed(
+            study.exposure_ms, exposure_first_ms, exposure_second_ms, frame_interval_ms=frame_interval_ms
+        )
+        is_judged = trial.kind != Kind.PRACTICE
         _response_create(
             session,
             trial,
@@ -83,6 +102,14 @@ def response_record(
                 was_hidden=was_hidden,
                 device_scale=device_scale,
                 pixel_ratio=pixel_ratio,
+                frames_first=frames_first,
+                frames_second=frames_second,
+                frame_interval_ms=frame_interval_ms,
+                exposure_missed=is_missed,
+                is_set_aside=is_missed and is_judged and study.missed_exposure != MissedExposure.KEEP,
+                lost_focus=lost_focus,
+                focus_losses=focus_losses,
+                automation=automation,
             ),
         )
     kept = Response.objects.get(trial=trial)
@@ -107,5 +134,23 @@ def _response_create(session: RatingSession, trial: Trial, response: Response) -
                 response.save(force_insert=True)
         except IntegrityError:  # the other copy was kept in between
             return
+        if response.is_set_aside and session.study.missed_exposure == MissedExposure.REPEAT:
+            _trial_repeat(trial)
         if not Trial.objects.filter(session=session, response=None).exists():
             session_finish(session=session)
+
+
+def _trial_repeat(trial: Trial) -> None:
+    """Show a pair once more at the end of the session, on the same sides; nothing comes a third time."""
+    if trial.repeat_of_id is not None:
+        return
+    last = Trial.objects.filter(session=trial.session_id).aggregate(last=Max("position"))["last"]
+    Trial.objects.create(
+        session_id=trial.session_id,
+        position=last + 1,
+        pair_id=trial.pair_id,
+        photo_id=trial.photo_id,
+        kind=trial.kind,
+        photo_side=trial.photo_side,
+        repeat_of=trial,
+    )

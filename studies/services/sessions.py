@@ -159,7 +159,7 @@ def _condition_choose(
 
 def session_finish(*, session: RatingSession) -> None:
     """End a session whose trials are all answered: judge its golden answers and give it a completion code."""
-    golden = Response.objects.filter(trial__session=session, trial__kind=Kind.GOLDEN)
+    golden = Response.objects.filter(trial__session=session, trial__kind=Kind.GOLDEN, is_set_aside=False)
     correct = [chosen == side for chosen, side in golden.values_list("chosen_side", "trial__photo_side")]
     reason = attention.exclusion_reason(correct, allowed_misses=session.study.golden_misses_allowed)
     session.state = SessionState.EXCLUDED if reason else SessionState.COMPLETE

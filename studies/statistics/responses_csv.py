@@ -15,7 +15,16 @@ from typing import NamedTuple, NoReturn, TextIO
 import numpy as np
 
 from studies.errors import ResponsesFileInvalid
-from studies.statistics.results import ORIGINS, PREVIEW, ROLES, TEST, ConditionFidelity, ResultCondition, Votes
+from studies.statistics.results import (
+    ORIGINS,
+    PREVIEW,
+    ROLES,
+    SET_ASIDE,
+    TEST,
+    ConditionFidelity,
+    ResultCondition,
+    Votes,
+)
 
 KINDS = ("practice", TEST, "golden")
 DECLARATION = "none"
@@ -74,12 +83,27 @@ COLUMNS: tuple[Column, ...] = (
     Column("rt_ms", "reaction time in ms, from the buttons' coming alive to the answer"),
     Column("exposure_first_ms", "how long the browser really showed the first picture, in ms"),
     Column("exposure_second_ms", "the same for the second picture"),
+    Column("frames_first", "frames on which the first picture was seen; empty if the browser did not tell"),
+    Column("frames_second", "the same for the second picture"),
+    Column("frame_interval_ms", "median time between two frames while the trial was shown, in ms, likewise"),
+    Column("exposure_missed", "1 if a picture stood for more than two frames too long or too short, else 0"),
+    Column(
+        "set_aside",
+        "1 if the study's rule leaves this answer out of the table, since it missed its exposure, else 0; default 0",
+    ),
     Column(
         "device_scale",
         "device pixels that showed one pixel of the picture, along each axis; empty if the browser did not tell",
     ),
     Column("pixel_ratio", "device pixels for one CSS pixel on the rater's screen, likewise"),
     Column("was_hidden", "1 if the page was hidden while pictures were up, else 0"),
+    Column("lost_focus", "1 if the page had no focus while pictures were up, else 0"),
+    Column("focus_losses", "how often the rater left the page, from the start of the trial to the answer"),
+    Column(
+        "automation",
+        "signs that a program drove the browser, parted by spaces: `webdriver`, `headless`, `scripted` (the answer "
+        "was given by a script); empty if there was none",
+    ),
     Column("answered_at", "when the server received the answer, ISO 8601, UTC"),
     Column("question", "the wording that the rater answered"),
     Column("sample_psnr", "pSNR in dB of the very sample that was judged; empty if not measured"),
@@ -291,8 +315,9 @@ class _Reader:
         if cells.get("answered_at", ""):
             day = self._day("answered_at")
             self.last_votes[origin] = max(day, self.last_votes.get(origin, day))
-        about_pair = (photo, scene, cells["condition"], cells["kind"], fooled)
         side = self._one_of("photo_side", SIDES) if cells.get("photo_side", "") else ""
+        kind = SET_ASIDE if self._truth("set_aside", default="0") else cells["kind"]
+        about_pair = (photo, scene, cells["condition"], kind, fooled)
         self.votes.append((session, rater, *about_pair, excluded, completed, origin, reason, side))
         self.numbers.append([self._number(name) for name in NUMBERS])
 

@@ -33,6 +33,8 @@ ORIGINS: tuple[Origin, ...] = get_args(Origin)
 ROLES: tuple[Role, ...] = get_args(Role)
 PREVIEW = "preview"
 TEST = "test"
+SET_ASIDE = "set_aside"
+"""Kind of a vote that missed its exposure and, by the study's rule, counts for nothing."""
 NO_REASON = "no reason recorded"
 
 _ROLE_NOTES: dict[Role, str] = {
@@ -52,7 +54,7 @@ class Votes:
         scene: (n,) identifiers of the photographs that the photos were cut from, one for each photo: the clusters of
             images. The photo itself if it is a photograph of its own.
         condition: (n,) names of conditions.
-        kind: (n,) "practice", "test" or "golden"; only "test" counts.
+        kind: (n,) "practice", "test", "golden" or "set_aside"; only "test" counts.
         fooled: (n,) bool: the sample was taken for the photo.
         excluded: (n,) bool, the same in all rows of a session: a rule leaves this session out.
         completed: (n,) bool, the same in all rows of a session: the session reached its end.

@@ -57,6 +57,12 @@ def answer(request: HttpRequest, session_code: str) -> HttpResponse:
         was_hidden=given["was_hidden"],
         device_scale=given["device_scale"],
         pixel_ratio=given["pixel_ratio"],
+        frames_first=given["frames_first"],
+        frames_second=given["frames_second"],
+        frame_interval_ms=given["frame_interval_ms"],
+        lost_focus=given["lost_focus"],
+        focus_losses=given["focus_losses"] or 0,
+        automation=given["automation"],
     )
     feedback = recorded.feedback
     told = None if feedback is None else {"correct": feedback.correct, "photo_side": feedback.photo_side}
@@ -73,7 +79,13 @@ def state_json(session: RatingSession) -> dict[str, Any]:
             "displayScale": study.display_scale,
             "kernel": study.kernel,
         },
-        "timing": {"lead_in_ms": study.lead_in_ms, "exposure_ms": study.exposure_ms, "gap_ms": study.gap_ms},
+        "timing": {
+            "lead_in_ms": study.lead_in_ms,
+            "exposure_ms": study.exposure_ms,
+            "gap_ms": study.gap_ms,
+            "mask_count": study.mask_count,
+            "mask_ms": study.mask_ms,
+        },
         "addresses": {"session": address, "answer": f"{address}answer", "stimulus": f"{address}t/"},
         "keys": {
             "session": f"evalsite.session.{study.code}.{session.rater.origin}",

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from studies.forms import ProtocolForm
 from studies.models import Researcher, Study, StudyState
 from studies.protocols import PRESETS
 from tests.factories import make_photo_set, make_researcher, make_study
@@ -34,25 +35,7 @@ def conditions_form(*rows: dict[str, Any]) -> dict[str, Any]:
 
 def protocol_form(study: Study, **changes: Any) -> dict[str, Any]:
     """Fill in the form of the protocol as a browser does, which ends lines in its own way."""
-    names = [
-        "title",
-        "slug",
-        "question",
-        "consent_text",
-        "instructions_text",
-        "assignment",
-        "practice_count",
-        "test_count",
-        "golden_count",
-        "golden_misses_allowed",
-        "raters_wanted",
-        "lead_in_ms",
-        "exposure_ms",
-        "gap_ms",
-        "display_scale",
-        "kernel",
-    ]
-    values = {name: getattr(study, name) for name in names} | changes
+    values = {name: getattr(study, name) for name in ProtocolForm.Meta.fields} | changes
     return {name: value.replace("\n", "\r\n") if isinstance(value, str) else value for name, value in values.items()}
 
 

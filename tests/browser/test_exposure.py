@@ -267,3 +267,87 @@ def test_nothing_moves_on_the_page_of_a_trial(page: Page, live_server: Any) -> N
         page.keyboard.press("2")
     rater.wait_for_choice(page)
     assert page.evaluate("window.shifts") == []
+
+
+def test_trial_tells_frames_focus_masks_and_who_answered(page: Page, live_server: Any) -> None:
+    study = make_open_study(
+        practice_count=0, test_count=3, golden_count=0, lead_in_ms=100, exposure_ms=300, gap_ms=100, mask_count=2
+    )
+    session = session_start(study=study)
+    page.add_init_script(WATCH_FRAMES.replace('["first", "second"]', '["first", "second", "mask-0", "mask-1"]'))
+    rater.open_session(page, session)
+    page.keyboard.press("Enter")
+    rater.wait_for_choice(page)
+    seen = [shown for _, shown in page.evaluate("window.framesSeen")]
+    order = [shown for shown, before in zip(seen[1:], seen, strict=False) if shown != before and shown]
+    assert order == ["first", "mask-0", "mask-1", "second", "mask-0", "mask-1"]
+    page.keyboard.press("1")
+    rater.wait_for_picture(page)
+    page.evaluate("window.dispatchEvent(new Event('blur'))")
+    rater.wait_for_choice(page)
+    page.evaluate("window.dispatchEvent(new Event('focus')); window.dispatchEvent(new Event('blur'))")
+    page.keyboard.press("1")
+    rater.wait_for_choice(page)
+    page.evaluate("document.getElementById('choose-first').click()")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    answers = rater.answers_of(session)
+    assert [(answer.lost_focus, answer.focus_losses) for answer in answers] == [(False, 0), (True, 2), (False, 0)]
+    assert [set(answer.automation.split()) for answer in answers] == [
+        {"webdriver", "headless"},
+        {"webdriver", "headless"},
+        {"webdriver", "headless", "scripted"},
+    ]
+    for answer in answers:
+        assert answer.frame_interval_ms == pytest.approx(FRAME_MS, abs=4)
+        assert answer.frames_first is not None
+        assert answer.frames_first * FRAME_MS <= (answer.exposure_first_ms or 0) + FRAME_MS / 2
+
+
+def test_masks_are_noise_that_tells_nothing_of_the_pair(page: Page, live_server: Any) -> None:
+    page.goto("/healthz")
+    one, again, other = (
+        np.array(
+            page.evaluate(
+                """async (seed) => {
+                    const { noise } = await import("/static/studies/pictures.js");
+                    return Array.from(noise(32, seed));
+                }""",
+                seed,
+            )
+        )
+        for seed in ("main 3 0", "main 3 0", "main 4 0")
+    )
+    np.testing.assert_array_equal(one, again)
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.06
+    assert abs(np.corrcoef(one[:-3], one[3:])[0, 1]) < 0.06, "neighbours resemble each other"
+    counts = np.bincount(one // 16, minlength=16)
+    assert ((counts - 192) ** 2 / 192).sum() < 44, "values are not drawn evenly"  # chi squared, 15 degrees, p 1e-4
+
+
+@pytest.mark.slow
+def test_whole_session_weighs_under_two_megabytes_and_is_fetched_in_a_small_window(
+    page: Page, live_server: Any
+) -> None:
+    study = make_open_study(
+        practice_count=10, test_count=40, golden_count=5, lead_in_ms=100, exposure_ms=50, gap_ms=0, spare_photos=0
+    )
+    session = session_start(study=study)
+    client = page.context.new_cdp_session(page)
+    client.send("Network.enable")
+    received: list[float] = []
+    client.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    pictures: list[str] = []
+    page.on("request", lambda request: pictures.append(request.url) if "/t/" in request.url else None)
+    rater.open_session(page, session)
+    page.get_by_role("button", name="Start").click()
+    for number in range(1, 56):
+        rater.wait_for_choice(page)
+        assert len(pictures) <= number + 2, "more pairs were fetched ahead than two"
+        page.keyboard.press("1")
+        if number <= 10:
+            page.locator("#next").click()
+        if number == 10:
+            page.locator('[data-panel="interstitial"] [data-go]').click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert len(set(pictures)) == len(pictures) == 55
+    assert 55 * 2 * 32 * 32 * 3 < sum(received) < 500_000, f"a session took {sum(received):.0f} bytes"

@@ -1,5 +1,6 @@
 """Nothing is lost and nothing counts twice: hasty fingers, dropped networks, reloads, two tabs, closed studies."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -290,3 +291,31 @@ def test_without_scripts_the_page_says_what_it_needs(
     rater.open_session(page, session)
     expect(page.locator("noscript h1")).to_be_visible()
     expect(page.locator("[data-panel=loading]")).to_be_hidden()
+
+
+def test_very_slow_network_has_a_page_with_honest_progress(
+    page: Page, session: RatingSession, page_errors: list[str]
+) -> None:
+    client = page.context.new_cdp_session(page)
+    client.send("Network.enable")
+
+    def throttle(bytes_per_s: int) -> None:
+        rates = {"downloadThroughput": bytes_per_s, "uploadThroughput": bytes_per_s}
+        client.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, **rates})
+
+    def slow_down(route: Route) -> None:
+        throttle(500)
+        route.continue_()
+
+    page.route("**/t/*", slow_down)
+    start(page, session)
+    expect(page.get_by_role("heading", name="The connection is very slow")).to_be_visible(timeout=15_000)
+    expect(page.locator("#arrived-words")).to_have_text(re.compile(r"^[1-9]\d? % of the next pictures have arrived\.$"))
+    expect(page.get_by_role("button", name="Go on")).to_be_hidden()
+    page.unroute("**/t/*")
+    throttle(-1)
+    page.get_by_role("button", name="Go on").click(timeout=30_000)
+    rater.wait_for_choice(page)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    page_errors.clear()

@@ -94,7 +94,11 @@ def test_opening_freezes_the_design_under_its_hash() -> None:
     design = json.loads(study.design)
     assert study.design == json.dumps(design, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert design["protocol"]["question"] == study.question
-    assert design["exclusions"] == {"golden_misses_allowed": 0, "incomplete": True}
+    assert design["exclusions"] == {
+        "golden_misses_allowed": 0,
+        "incomplete": True,
+        "missed_exposure": "keep",
+    }
     assert len(design["pairs"]) == Pair.objects.filter(study=study).count()
     assert {pair["sample"] for pair in design["pairs"]} <= set(Sample.objects.values_list("sha256", flat=True))
     Study.objects.filter(pk=study.pk).update(exposure_ms=500)

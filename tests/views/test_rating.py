@@ -38,9 +38,13 @@ def current(session: RatingSession) -> str:
 def test_answer_is_kept_as_it_was_given(client: Client, session: RatingSession) -> None:
     code = current(session)
     body = answer_body(code, "second", rt_ms=431, exposure_first_ms=49.9, exposure_second_ms=66.7, was_hidden=True)
-    assert post(client, session, body | {"device_scale": 21, "pixel_ratio": 2.625}).status_code == 200
+    body |= {"device_scale": 21, "pixel_ratio": 2.625, "frames_first": 3, "frames_second": 4}
+    body |= {"frame_interval_ms": 16.6, "lost_focus": True, "focus_losses": 2, "automation": "webdriver scripted"}
+    assert post(client, session, body).status_code == 200
     kept = Response.objects.get()
     assert (kept.device_scale, kept.pixel_ratio) == (21, 2.625)
+    assert (kept.frames_first, kept.frames_second, kept.frame_interval_ms) == (3, 4, 16.6)
+    assert (kept.lost_focus, kept.focus_losses, kept.automation) == (True, 2, "webdriver scripted")
     assert (kept.trial.code, kept.chosen_side, kept.rt_ms, kept.was_hidden) == (code, "second", 431, True)
     assert (kept.exposure_first_ms, kept.exposure_second_ms) == (49.9, 66.7)
 
@@ -217,7 +221,7 @@ def test_page_shows_where_the_session_stands(client: Client) -> None:
     session = make_session(study, answers=[True, True])
     state = page_state(client.get(reverse("studies:rate", args=[session.code])))
     assert state["display"] == {"size": 32, "displayScale": 8, "kernel": "bicubic"}
-    assert state["timing"] == {"lead_in_ms": 300, "exposure_ms": 1000, "gap_ms": 20}
+    assert state["timing"] == {"lead_in_ms": 300, "exposure_ms": 1000, "gap_ms": 20, "mask_count": 0, "mask_ms": 30}
     passage = state["passage"]
     assert (passage["phase"], passage["position"], passage["count"]) == ("main", 1, 3)
     assert (passage["is_phase_start"], passage["is_first"]) == (True, False)

@@ -127,6 +127,24 @@ export function pictureDraw(canvas, rgb, { size, displayScale, kernel, room }) {
 }
 
 /**
+ * Make a picture of noise: every value of every pixel drawn evenly and on its own, from a seed alone.
+ *
+ * @param {number} size side in pixels
+ * @param {string} seed the same seed gives the same noise
+ * @returns {Uint8Array} size * size * 3 bytes
+ */
+export function noise(size, seed) {
+  let state = 2166136261; // FNV-1a of the seed starts the generator (mulberry32)
+  for (const letter of seed) state = Math.imul(state ^ letter.codePointAt(0), 16777619);
+  return Uint8Array.from({ length: size * size * 3 }, () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return (mixed ^ (mixed >>> 14)) & 255;
+  });
+}
+
+/**
  * Move a canvas to the middle of its parent, onto whole device pixels: between two of them it would be smoothed.
  *
  * @param {HTMLCanvasElement} canvas absolutely placed inside its parent

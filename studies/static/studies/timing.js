@@ -14,6 +14,11 @@ export function pause(ms) {
   });
 }
 
+function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}
+
 /**
  * Show one thing after the other, each for its time, changing only on animation frames.
  *
@@ -21,27 +26,32 @@ export function pause(ms) {
  * the difference of the two frames' times; a frame that the browser missed is in it.
  *
  * @param {{enter: () => void, leave: () => void, durationMs: number}[]} steps a step of 0 ms is left out
- * @returns {Promise<number[]>} for each step the time it was shown, in ms
+ * @returns {Promise<{shown: {ms: number, frames: number}[], intervalMs: number | null}>} for each step the time and
+ *   the number of frames it was shown; the median time between two frames, null if there was nothing to show
  */
 export async function present(steps) {
-  const achieved = [];
-  let interval = 0; // the shortest seen: a missed frame must not make the next ones look long
+  const shown = [];
+  const intervals = [];
+  let shortest = 0; // a missed frame must not make the next ones look long
   let now = await frameNext();
   for (const { enter, leave, durationMs } of steps) {
     if (durationMs <= 0) {
-      achieved.push(0);
+      shown.push({ ms: 0, frames: 0 });
       continue;
     }
     const onset = now;
+    let frames = 0;
     enter();
     do {
       const previous = now;
       now = await frameNext();
+      frames += 1;
       const step = now - previous;
-      if (step > 1 && (interval === 0 || step < interval)) interval = step;
-    } while (now - onset < durationMs - interval / 2);
+      if (step > 1) intervals.push(step);
+      if (step > 1 && (shortest === 0 || step < shortest)) shortest = step;
+    } while (now - onset < durationMs - shortest / 2);
     leave(); // in the same frame as the next step's enter
-    achieved.push(now - onset);
+    shown.push({ ms: now - onset, frames });
   }
-  return achieved;
+  return { shown, intervalMs: intervals.length > 0 ? median(intervals) : null };
 }

@@ -25,23 +25,40 @@ function pauseOrOnline(ms) {
   return Promise.race([pause(ms), online]);
 }
 
-/** Ask until there is an answer. Network failures and 5xx are tried again with growing pauses, 4xx are thrown. */
-async function fetchPatiently(address, options, { onTrouble }) {
+/**
+ * Ask until there is an answer. Network failures and 5xx are tried again with growing pauses, 4xx are thrown.
+ *
+ * An attempt ends when nothing has come for a while: a slow network may take its time, as long as it brings something.
+ *
+ * @param {string} address
+ * @param {object} options of `fetch`, and `read`: how to read a response; it calls its second argument on each sign of life
+ * @param {{onTrouble: () => void}} callbacks called after each failed attempt
+ */
+async function fetchPatiently(address, { read, ...options }, { onTrouble }) {
   for (let attempt = 0; ; attempt += 1) {
+    const controller = new AbortController();
+    let timer;
+    const onLife = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => controller.abort(), PATIENCE_MS);
+    };
+    onLife();
     try {
       const response = await fetch(address, {
         ...options,
         credentials: "omit",
         cache: "no-store",
-        signal: AbortSignal.timeout(PATIENCE_MS),
+        signal: controller.signal,
       });
-      if (response.ok) return await options.read(response);
+      if (response.ok) return await read(response, onLife);
       if (response.status < 500) {
         const reply = await response.json().catch(() => ({}));
         throw new Refused(response.status, reply.error ?? "");
       }
     } catch (error) {
       if (error instanceof Refused) throw error;
+    } finally {
+      clearTimeout(timer);
     }
     onTrouble();
     await pauseOrOnline(PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)]);
@@ -58,12 +75,15 @@ export class Stimuli {
     this.address = address;
     this.byteCount = size * size * 3;
     this.fetched = new Map();
+    this.received = new Map();
   }
 
   /** Fetch what is not there yet of these trials, and forget all others. */
   keep(codes) {
     for (const code of this.fetched.keys()) {
-      if (!codes.includes(code)) this.fetched.delete(code);
+      if (codes.includes(code)) continue;
+      this.fetched.delete(code);
+      this.received.delete(code);
     }
     for (const code of codes) {
       if (!this.fetched.has(code)) {
@@ -75,12 +95,28 @@ export class Stimuli {
   }
 
   async fetch(code) {
-    const read = async (response) => {
-      const bytes = new Uint8Array(await response.arrayBuffer());
-      if (bytes.length !== 2 * this.byteCount) throw new Error("The pictures did not arrive whole.");
+    const read = async (response, onLife) => {
+      const bytes = new Uint8Array(2 * this.byteCount);
+      const reader = response.body.getReader();
+      let count = 0;
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        onLife();
+        if (count + value.length > bytes.length) throw new Error("More came than two pictures.");
+        bytes.set(value, count);
+        count += value.length;
+        if (this.fetched.has(code)) this.received.set(code, count);
+      }
+      if (count !== bytes.length) throw new Error("The pictures did not arrive whole.");
       return [bytes.subarray(0, this.byteCount), bytes.subarray(this.byteCount)];
     };
     return fetchPatiently(this.address + code, { read }, { onTrouble: () => {} });
+  }
+
+  /** @returns {number} how much of a trial's pictures has come, in [0, 1] */
+  share(code) {
+    return (this.received.get(code) ?? 0) / (2 * this.byteCount);
   }
 
   /** @returns {Promise<Uint8Array[]>} the first and the second picture of a trial that is kept */

@@ -5,9 +5,11 @@
  * picture is the photo before the server says so in practice.
  */
 
-import { pictureCentre, pictureDraw } from "./pictures.js";
+import { noise, pictureCentre, pictureDraw } from "./pictures.js";
+import { automationSigns, presenceWatch, visibleWait } from "./presence.js";
 import { frameNext, pause, present } from "./timing.js";
 import { Refused, Stimuli, answerSend, memory } from "./transport.js";
+import { words } from "./words.js";
 
 const { display, timing, addresses, keys, passage } = JSON.parse(document.getElementById("state").textContent);
 
@@ -15,7 +17,12 @@ const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
 const canvases = { first: byId("first"), second: byId("second") };
 const choiceButtons = { first: byId("choose-first"), second: byId("choose-second") };
+const masks = Array.from({ length: timing.mask_count }, () => stage.appendChild(document.createElement("canvas")));
+for (const [i, mask] of masks.entries()) Object.assign(mask, { id: `mask-${i}`, ariaHidden: "true" });
 const SIDE_OF_KEY = { ArrowLeft: "first", 1: "first", ArrowRight: "second", 2: "second" };
+
+const SLOW_MS = 1500;
+const VERY_SLOW_MS = 8000;
 
 const stimuli = new Stimuli(addresses.stimulus, display.size);
 
@@ -54,18 +61,18 @@ function buttonWait(button) {
   });
 }
 
-function announce(words) {
-  byId("live").textContent = words;
+function announce(sentence) {
+  byId("live").textContent = sentence;
 }
 
-function noticeShow(words) {
-  byId("notice").textContent = words;
-  byId("notice").hidden = words === "";
+function noticeShow(sentence) {
+  byId("notice").textContent = sentence;
+  byId("notice").hidden = sentence === "";
 }
 
 /** Say something if a promise takes long, until it is settled. */
-async function noticeIfSlow(promise, ms, words) {
-  const timer = setTimeout(() => noticeShow(words), ms);
+async function noticeIfSlow(promise, sentence) {
+  const timer = setTimeout(() => noticeShow(sentence), SLOW_MS);
   try {
     return await promise;
   } finally {
@@ -77,34 +84,10 @@ async function noticeIfSlow(promise, ms, words) {
 // --- A trial ---------------------------------------------------------------------------------------------------------
 
 function progressShow({ phase, position, count }) {
-  const words = phase === "practice" ? `Practice ${position} of ${count}` : `${position} of ${count}`;
-  byId("progress-words").textContent = words;
+  byId("progress-words").textContent = words(`progress-${phase}`, { position, count });
   byId("progress").max = count;
   byId("progress").value = position - 1;
-  announce(phase === "practice" ? `Practice pair ${position} of ${count}.` : `Pair ${position} of ${count}.`);
-}
-
-/** Note whether the page is hidden from now on until `stop`. */
-function hiddenWatch() {
-  const seen = { wasHidden: document.hidden };
-  const look = () => {
-    seen.wasHidden ||= document.hidden;
-  };
-  document.addEventListener("visibilitychange", look);
-  return {
-    stop() {
-      document.removeEventListener("visibilitychange", look);
-      return seen.wasHidden;
-    },
-  };
-}
-
-/** Wait until the page can be seen: nobody is shown a pair behind another tab. */
-function visibleWait() {
-  if (!document.hidden) return Promise.resolve();
-  return new Promise((resolve) => {
-    document.addEventListener("visibilitychange", resolve, { once: true });
-  });
+  announce(words(`pair-${phase}`, { position, count }));
 }
 
 /** Draw both pictures, unseen yet; returns the scale that both got and the screen's pixel ratio. */
@@ -140,7 +123,7 @@ function choiceWait(enabledAt) {
       document.removeEventListener("keydown", onKey);
       for (const [name, button] of Object.entries(choiceButtons)) button.removeEventListener("click", onClick[name]);
       choiceEnable(false);
-      resolve({ side, rtMs: Math.round(event.timeStamp - enabledAt) });
+      resolve({ side, rtMs: Math.round(event.timeStamp - enabledAt), isByHand: event.isTrusted });
     };
     const onKey = (event) => {
       const side = SIDE_OF_KEY[event.key];
@@ -157,6 +140,45 @@ function choiceWait(enabledAt) {
   });
 }
 
+/** Draw the noise that follows a picture, at the scale of the pictures; it comes from the pair's place alone. */
+function masksDraw({ phase, position }) {
+  const room = Math.min(stage.clientWidth, stage.clientHeight) - 16;
+  for (const [i, mask] of masks.entries()) {
+    pictureDraw(mask, noise(display.size, `${phase} ${position} ${i}`), { ...display, room });
+    pictureCentre(mask);
+  }
+}
+
+/** Fetch a pair's pictures; where that takes very long, say so on a page of its own, and let the rater go on from it. */
+async function picturesFetch(state) {
+  const arriving = stimuli.get(state.trials[0]);
+  let hasArrived = false;
+  const arrived = arriving.then(
+    () => (hasArrived = true),
+    () => (hasArrived = true),
+  );
+  await noticeIfSlow(Promise.race([arrived, pause(VERY_SLOW_MS)]), words("slow"));
+  if (!hasArrived) {
+    const bar = byId("arrived");
+    const show = () => {
+      bar.value = stimuli.share(state.trials[0]);
+      byId("arrived-words").textContent = words("arrived", { percent: Math.floor(100 * bar.value) });
+    };
+    show();
+    const timer = setInterval(show, 250);
+    panelShow("waiting");
+    await arrived;
+    clearInterval(timer);
+    show();
+    byId("arrived-go").toggleAttribute("hidden", false);
+    announce(words("arrived-all"));
+    await buttonWait(byId("arrived-go"));
+    byId("arrived-go").toggleAttribute("hidden", true);
+    panelShow("trial");
+  }
+  return arriving;
+}
+
 /** Show a pair and take the answer. */
 async function trialRun(state) {
   const code = state.trials[0];
@@ -164,31 +186,40 @@ async function trialRun(state) {
   progressShow(state);
   choiceEnable(false);
   stimuli.keep(state.trials);
-  const slow = "The pictures are slow to arrive. Nothing is lost; please wait a moment.";
-  const pictures = await noticeIfSlow(stimuli.get(code), 1500, slow);
+  const pictures = await picturesFetch(state);
   await visibleWait();
+  const watch = presenceWatch();
   const { scale, pixelRatio } = picturesDraw(pictures);
+  masksDraw(state);
 
-  const watch = hiddenWatch();
-  const [, firstMs, , secondMs] = await present([
-    showing(byId("fixation"), timing.lead_in_ms),
-    showing(canvases.first, timing.exposure_ms),
-    showing(null, timing.gap_ms),
-    showing(canvases.second, timing.exposure_ms),
-  ]);
-  const wasHidden = watch.stop();
+  const leadIn = showing(byId("fixation"), timing.lead_in_ms);
+  const first = showing(canvases.first, timing.exposure_ms);
+  const second = showing(canvases.second, timing.exposure_ms);
+  const noises = masks.map((mask) => showing(mask, timing.mask_ms));
+  const steps = [leadIn, first, ...noises, showing(null, timing.gap_ms), second, ...noises];
+  watch.picturesBegin();
+  const { shown, intervalMs } = await present(steps);
+  watch.picturesEnd();
 
-  await frameNext(); // The second picture has left the screen.
+  await frameNext(); // The last picture has left the screen.
   choiceEnable(true);
-  announce("Choose now: first or second.");
-  const { side, rtMs } = await choiceWait(performance.now());
+  announce(words("choose"));
+  const { side, rtMs, isByHand } = await choiceWait(performance.now());
+  const { wasHidden, lostFocus, focusLosses } = watch.stop();
+  const seen = (step) => shown[steps.indexOf(step)];
   return {
     trial: code,
     chosen_side: side,
     rt_ms: rtMs,
-    exposure_first_ms: firstMs,
-    exposure_second_ms: secondMs,
+    exposure_first_ms: seen(first).ms,
+    exposure_second_ms: seen(second).ms,
+    frames_first: seen(first).frames,
+    frames_second: seen(second).frames,
+    frame_interval_ms: intervalMs,
     was_hidden: wasHidden,
+    lost_focus: lostFocus,
+    focus_losses: focusLosses,
+    automation: automationSigns(isByHand),
     device_scale: scale,
     pixel_ratio: pixelRatio,
   };
@@ -196,9 +227,9 @@ async function trialRun(state) {
 
 /** Hand in an answer, however long the network takes. */
 async function answerDeliver(answer) {
-  const kept = "Your answer is kept here and will be sent again.";
-  const sent = answerSend(addresses.answer, answer, { keepAs: keys.answer, onTrouble: () => noticeShow(kept) });
-  return noticeIfSlow(sent, 1500, "Sending your answer\u2026");
+  const onTrouble = () => noticeShow(words("kept"));
+  const sent = answerSend(addresses.answer, answer, { keepAs: keys.answer, onTrouble });
+  return noticeIfSlow(sent, words("sending"));
 }
 
 /** Show both pictures of a practice pair side by side, and say which one the photo was. */
@@ -208,7 +239,7 @@ async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
   for (const figure of figures) {
     const isPhoto = figure.dataset.side === photoSide;
     figure.classList.toggle("is-photo", isPhoto);
-    figure.querySelector("figcaption span").textContent = isPhoto ? "from a camera" : "from the computer";
+    figure.querySelector("figcaption span").textContent = words(isPhoto ? "is-photo" : "is-sample");
   }
   const captionHeight = figures[0].querySelector("figcaption").offsetHeight;
   const room = Math.min(figures[0].clientWidth - 16, stage.clientHeight - captionHeight - 24);
@@ -219,9 +250,9 @@ async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
   byId("verdict").classList.toggle("is-miss", !correct);
   byId("verdict-right").toggleAttribute("hidden", !correct);
   byId("verdict-miss").toggleAttribute("hidden", correct);
-  const words = `${correct ? "Correct." : "Not this time."} The photo was the ${photoSide} one.`;
-  byId("verdict-words").textContent = words;
-  announce(words);
+  const verdict = words(`${correct ? "right" : "miss"}-${photoSide}`);
+  byId("verdict-words").textContent = verdict;
+  announce(verdict);
   byId("choice").classList.add("is-away");
   byId("feedback").classList.remove("is-away");
   byId("next").focus({ preventScroll: true });
@@ -241,10 +272,10 @@ function thanksShow({ completion_code: code }) {
   byId("copy").addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(code);
-      byId("copied").textContent = "Copied.";
+      byId("copied").textContent = words("copied");
     } catch {
       window.getSelection().selectAllChildren(byId("code"));
-      byId("copied").textContent = "The code is selected: copy it with Ctrl+C, or by a long press.";
+      byId("copied").textContent = words("copy-by-hand");
     }
   });
 }
@@ -265,10 +296,7 @@ async function sessionRun() {
   stimuli.keep(state.trials);
   if (state.phase !== "finished" && state.is_first) await panelPass("instructions");
   else if (state.phase !== "finished" && !state.is_phase_start) {
-    byId("resume-words").textContent =
-      state.phase === "practice"
-        ? `You are at practice pair ${state.position} of ${state.count}.`
-        : `You are at pair ${state.position} of ${state.count}.`;
+    byId("resume-words").textContent = words(`resume-${state.phase}`, state);
     await panelPass("resume");
   }
   while (state.phase !== "finished") {
