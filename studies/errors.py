@@ -37,6 +37,10 @@ class CheckpointInUse(EvalsiteError):
     """A checkpoint cannot go: a study or a training run still needs it."""
 
 
+class ComparisonImpossible(EvalsiteError):
+    """Conditions cannot be compared as it was asked for; the message says why."""
+
+
 class ConfigInvalid(EvalsiteError):
     """A training config cannot be used; the message names the key and the cure."""
 

@@ -17,7 +17,7 @@ from django.utils.text import capfirst
 from studies import training
 from studies.errors import ConfigInvalid, EvalsiteError, ParameterInvalid, TrainingImpossible
 from studies.methods import METHODS, Method, Parameter, method_get
-from studies.models import Condition, PhotoSet, Researcher, Role, Side, Study, TrainingRun
+from studies.models import ComparisonFamily, Condition, PhotoSet, Researcher, Role, Side, Study, TrainingRun
 from studies.protocols import PRESETS
 from studies.selectors.training import NETWORKS, checkpoint_choices, start_path
 from studies.services.studies import ConditionSpec
@@ -163,6 +163,9 @@ class StudyCreateForm(AdminForm, forms.ModelForm):
             yield radio, PRESETS[str(radio.data["value"])].source
 
 
+REFERENCE_HELP = "The condition that the others are compared with, where each is compared with one."
+
+
 class ProtocolForm(AdminForm, forms.ModelForm):
     """Every setting of a study's protocol."""
 
@@ -192,6 +195,11 @@ class ProtocolForm(AdminForm, forms.ModelForm):
                 "kernel",
             ),
         ),
+        (
+            "The analysis",
+            "Fixed with the design, so that nothing can be chosen after the votes are seen.",
+            ("stopping_rule", "comparison_family", "reference_condition", "equivalence_margin"),
+        ),
     )
 
     class Meta:
@@ -218,15 +226,31 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "missed_exposure",
             "display_scale",
             "kernel",
+            "stopping_rule",
+            "comparison_family",
+            "reference_condition",
+            "equivalence_margin",
         )
         widgets = {
             "assignment": forms.RadioSelect,
             "kernel": forms.RadioSelect,
             "missed_exposure": forms.RadioSelect,
+            "stopping_rule": forms.RadioSelect,
+            "comparison_family": forms.RadioSelect,
             "consent_text": forms.Textarea(attrs={"rows": 6}),
             "instructions_text": forms.Textarea(attrs={"rows": 8}),
         }
         error_messages = {"slug": {"unique": "Another study has this short name; choose another one."}}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        tested = list(self.instance.conditions.filter(role=Role.TEST).order_by("position").values_list("slug", "label"))
+        now = self.instance.reference_condition  # stays a choice even if it is no longer tested, which is said later
+        gone = [(now, f"{now}, no longer tested")] if now and now not in dict(tested) else []
+        first = f"the first tested: {tested[0][1]}" if tested else "the first tested"
+        self.fields["reference_condition"] = forms.ChoiceField(
+            label="Reference", choices=[("", first), *tested, *gone], required=False, help_text=REFERENCE_HELP
+        )
 
     def groups(self) -> list[Group]:
         """Return the fields under their headings."""
@@ -236,8 +260,9 @@ class ProtocolForm(AdminForm, forms.ModelForm):
         ]
 
     def _shown(self, name: str) -> str:
-        display = getattr(self.instance, f"get_{name}_display", None)
-        return str(display() if display else getattr(self.instance, name))
+        field, value = self.fields[name], getattr(self.instance, name)
+        words = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}  # type: ignore[arg-type] # pairs
+        return str(words.get(value, value))
 
     def clean_consent_text(self) -> str:
         """Keep lines as they are counted everywhere else, whatever the browser sends."""
@@ -259,6 +284,8 @@ class ProtocolForm(AdminForm, forms.ModelForm):
                 "golden_misses_allowed",
                 f"Of {golden} golden pairs, at most {max(0, golden - 1)} may be missed, or no session could fail.",
             )
+        if cleaned.get("comparison_family") == ComparisonFamily.ALL_PAIRS and cleaned.get("reference_condition"):
+            self.add_error("reference_condition", "All pairs are compared, so there is no reference; leave it empty.")
         if not self.errors:
             before = texts_of({name: getattr(self.instance, name) for name in self.Meta.fields}, self.instance.preset)
             after = texts_of(cleaned, self.instance.preset)

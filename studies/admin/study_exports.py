@@ -11,7 +11,7 @@ from studies.models import Origin, Study
 from studies.reports import FORMATS
 from studies.selectors import figures
 from studies.selectors.exports import responses_rows
-from studies.selectors.results import origin_default, result_table
+from studies.selectors.results import origin_default, result_table, sections_get
 from studies.selectors.studies import design_json
 
 Response = TypeVar("Response", HttpResponse, StreamingHttpResponse)
@@ -48,7 +48,9 @@ def table_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, f
         raise Http404(f"There is no format {format_name}; there are {', '.join(EXPORTS)}.")
     origin = origin_of(request, study)
     export = EXPORTS[format_name]
-    response = HttpResponse(FORMATS[format_name](result_table(study, origin=origin)), content_type=export.content_type)
+    table = result_table(study, origin=origin)
+    sections = [] if format_name == "csv" else sections_get(study, table)
+    response = HttpResponse(FORMATS[format_name](table, sections), content_type=export.content_type)
     return attached(response, f"{study.slug}-results-{origin.value}.{export.ending}")
 
 

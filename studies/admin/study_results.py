@@ -14,7 +14,7 @@ from studies.models import Origin, SampleStatus, Study, StudyState
 from studies.reports import wording
 from studies.reports.palette import ConditionStyle, condition_style
 from studies.reports.section import Column
-from studies.selectors.results import origin_default, origins_present, result_table
+from studies.selectors.results import origin_default, origins_present, result_table, sections_get
 from studies.statistics.results import ResultRow, ResultTable
 
 #: Columns that need pictures of some size.
@@ -82,6 +82,7 @@ def results_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
         "not_finished": table.flow.started - table.flow.completed,
         "reasons": [(reason.replace("_", " "), count) for reason, count in table.flow.excluded],
         "exports": EXPORTS,
+        "sections": sections_get(study, table),
         "empty": empty_sentence(study),
     }
     return model_admin.page(request, "study/results", context)

@@ -8,10 +8,12 @@ from studies.models.researcher import Researcher
 from studies.models.sample import Sample, SampleStatus
 from studies.models.study import (
     Assignment,
+    ComparisonFamily,
     Condition,
     Kernel,
     MissedExposure,
     Role,
+    StoppingRule,
     Study,
     StudyPhoto,
     StudyState,
@@ -24,6 +26,7 @@ __all__ = [
     "ACTIVE",
     "FINISHED",
     "Assignment",
+    "ComparisonFamily",
     "Condition",
     "Cropping",
     "Kernel",
@@ -42,6 +45,7 @@ __all__ = [
     "SampleStatus",
     "SessionState",
     "Side",
+    "StoppingRule",
     "Study",
     "StudyPhoto",
     "StudyState",

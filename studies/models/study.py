@@ -43,6 +43,21 @@ class MissedExposure(models.TextChoices):
     LEAVE_OUT = "leave_out", "leave it out of the table"
 
 
+class ComparisonFamily(models.TextChoices):
+    """Which differences between methods are tested; the family pays for its number."""
+
+    REFERENCE = "reference", "each method against the reference"
+    ALL_PAIRS = "all_pairs", "all pairs of methods"
+
+
+class StoppingRule(models.TextChoices):
+    """When the study ends. It decides which interval a report may print."""
+
+    PLANNED = "planned", "at the wanted number of sessions, and nobody sees results before"
+    SEQUENCE = "sequence", "at the wanted number of sessions; on the way only the interval made for looking is seen"
+    RESULTS = "results", "when the results please"
+
+
 class Study(models.Model):
     """A question put to raters about a frozen set of pairs."""
 
@@ -118,6 +133,25 @@ class Study(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Completed sessions to collect: for each method, or in all when sessions are mixed.",
     )
+    stopping_rule = models.CharField(
+        "the study ends",
+        max_length=10,
+        choices=StoppingRule,
+        default=StoppingRule.PLANNED,
+        help_text="Who may end a study on its results must print the wider interval that holds at every look.",
+    )
+    comparison_family = models.CharField("comparisons", max_length=9, choices=ComparisonFamily, default="reference")
+    reference_condition = models.SlugField(
+        "reference",
+        blank=True,
+        help_text="The tested condition that the others are compared with; empty, it is the first one.",
+    )
+    equivalence_margin = models.FloatField(
+        "margin of equivalence",
+        default=0.05,
+        validators=[MinValueValidator(0.005), MaxValueValidator(0.25)],
+        help_text="How far from 50 % a fool rate may lie and still count as “cannot tell”: 0.05 means 45 to 55 %.",
+    )
 
     design = models.TextField(blank=True, editable=False)
     design_sha256 = models.CharField("design SHA-256", max_length=64, blank=True, editable=False)
@@ -152,6 +186,14 @@ class Study(models.Model):
             ),
             models.CheckConstraint(condition=Q(test_count__gt=0), name="study_test_positive"),
             models.CheckConstraint(condition=Q(display_scale__gt=0), name="study_scale_positive"),
+            models.CheckConstraint(condition=Q(stopping_rule__in=StoppingRule.values), name="study_stopping_known"),
+            models.CheckConstraint(
+                condition=Q(comparison_family="reference") | Q(comparison_family="all_pairs", reference_condition=""),
+                name="study_reference_only_in_its_family",
+            ),
+            models.CheckConstraint(
+                condition=Q(equivalence_margin__gt=0, equivalence_margin__lt=0.5), name="study_margin_in_range"
+            ),
         )
 
     def __str__(self) -> str:

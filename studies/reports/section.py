@@ -48,6 +48,11 @@ class Section:
                 raise ValueError(f"{self.name}: a row has {len(line)} cells, but there are {len(self.heads)} heads")
 
     @property
+    def rows(self) -> list[list[tuple[str, str]]]:
+        """The rows, each cell with its head beside it, as narrow screens show it."""
+        return [list(zip(self.heads, line, strict=True)) for line in self.lines]
+
+    @property
     def columns(self) -> list[Column[Cells]]:
         """The columns, as renderers of tables take them."""
         return [Column(head, itemgetter(place)) for place, head in enumerate(self.heads)]

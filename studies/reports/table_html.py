@@ -20,12 +20,12 @@ from studies.statistics.results import ResultTable
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1a1a1a; --quiet: #595959; --line: #d0d0d0; --ground: #fff; }
 @media (prefers-color-scheme: dark) { :root { --ink: #ececec; --quiet: #a8a8a8; --line: #444; --ground: #161616; } }
-body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; font: 16px/1.5 system-ui, sans-serif; color: var(--ink);
+body { margin: 2rem auto; padding: 0 1rem; max-width: 80rem; font: 16px/1.5 system-ui, sans-serif; color: var(--ink);
   background: var(--ground); }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.125rem; margin-top: 2.5rem; }
 p, li { max-width: 70ch; } .quiet { color: var(--quiet); font-size: 0.875rem; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; border-block: 2px solid var(--ink); }
-th, td { padding: 0.375rem 0.75rem; text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.375rem 0.5rem; text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 thead th { border-bottom: 1px solid var(--ink); vertical-align: bottom; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }

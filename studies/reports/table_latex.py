@@ -146,7 +146,7 @@ def _aligned(head: str, cells: Sequence[str]) -> tuple[str, str, list[tuple[str,
         return _column(figures), f"{{{escape(head)}}}", [(number,) for number in shown]
     intervals = [escape(pair[2]) if pair else "" for pair in pairs]
     merged = rf"\multicolumn{{2}}{{c}}{{{escape(head)}}}"
-    return rf"{_column(figures)}@{{\,}}l", merged, list(zip(shown, intervals, strict=True))
+    return rf"{_column(figures)}@{{~}}l", merged, list(zip(shown, intervals, strict=True))
 
 
 def _figure(cell: str) -> str:

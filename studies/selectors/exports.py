@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from studies.models import FINISHED, Origin, Response, SessionState, Study
 from studies.selectors.results import FIDELITY, fidelity_get
+from studies.selectors.studies import reference_get
 from studies.statistics.responses_csv import COLUMNS, DECLARATION
 
 
@@ -17,11 +18,15 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
     fidelity = {
         slug: {name: _exact(getattr(means, name)) for name in FIDELITY} for slug, means in fidelity_get(study).items()
     }
+    reference = reference_get(study) or ""
     heads = {
         condition.pk: {
             "study": study.slug,
             "study_title": study.title,
             "design_sha256": study.design_sha256,
+            "comparison_family": study.comparison_family,
+            "comparison_reference": reference,
+            "equivalence_margin": repr(study.equivalence_margin),
             "origin": origin.value,
             "condition": condition.slug,
             "condition_label": condition.label,

@@ -3,8 +3,13 @@
 from django.db.models import Avg
 
 from studies.models import FINISHED, Origin, RatingSession, SampleStatus, Study
+from studies.reports.published import Reference
+from studies.reports.report import report_sections
+from studies.reports.section import Section
 from studies.selectors.responses import last_vote_get, votes_get
+from studies.selectors.studies import reference_get
 from studies.statistics.fool_rate import Estimand
+from studies.statistics.plan import AnalysisPlan
 from studies.statistics.results import (
     ConditionFidelity,
     ResultCondition,
@@ -41,6 +46,45 @@ def fidelity_get(study: Study) -> dict[str, ConditionFidelity]:
     }
 
 
+def conditions_get(study: Study) -> list[ResultCondition]:
+    """Return the rows of the table, in their order."""
+    return [
+        ResultCondition(name=condition.slug, label=condition.label, role=condition.role)  # type: ignore[arg-type] # a constraint holds the roles
+        for condition in study.conditions.order_by("position")
+    ]
+
+
+def plan_get(study: Study) -> AnalysisPlan | None:
+    """Return what of the analysis the design fixes; None where there is nothing to compare yet."""
+    plan = AnalysisPlan(
+        family=study.comparison_family,  # type: ignore[arg-type] # a constraint holds the families
+        reference=reference_get(study),
+        margin=study.equivalence_margin,
+    )
+    return None if plan.problem(conditions_get(study)) else plan
+
+
+def sections_get(study: Study, table: ResultTable, *, reference: Reference | None = None) -> list[Section]:
+    """Return what stands below the table of a study: the comparisons that its design fixes, and published figures.
+
+    Args:
+        study: The study.
+        table: Its table, whose origin, level and estimand hold for the comparisons too.
+        reference: Which published figures to show below, if any.
+    """
+    plan = plan_get(study)
+    compared = None
+    if plan is not None:
+        compared = plan.carry_out(
+            votes_get(study, origin=Origin(table.origin)),
+            conditions=conditions_get(study),
+            origin=table.origin,
+            alpha=table.alpha,
+            estimand=table.estimand,
+        )
+    return report_sections(table, compared=compared, reference=reference)
+
+
 def result_table(
     study: Study, *, origin: Origin | None = None, alpha: float = 0.05, estimand: Estimand = "new"
 ) -> ResultTable:
@@ -55,10 +99,7 @@ def result_table(
     origin = origin or origin_default(study)
     return table_make(
         votes_get(study, origin=origin),
-        conditions=[
-            ResultCondition(name=condition.slug, label=condition.label, role=condition.role)  # type: ignore[arg-type] # a constraint holds the roles
-            for condition in study.conditions.order_by("position")
-        ],
+        conditions=conditions_get(study),
         fidelity=fidelity_get(study),
         study=study.slug,
         title=study.title,

@@ -13,6 +13,7 @@ from studies import methods, planning
 from studies.errors import EvalsiteError, PlanImpossible
 from studies.models import (
     Assignment,
+    ComparisonFamily,
     Condition,
     Kind,
     Origin,
@@ -50,6 +51,7 @@ def study_problems(study: Study) -> list[str]:
             f"The protocol has {study.golden_count} golden pairs, so exactly one condition must have the role "
             f"“golden”, but {roles[Role.GOLDEN]} have."
         )
+    problems += _reference_problems(study, [condition.slug for condition in conditions if condition.role == Role.TEST])
     for condition in conditions:
         problems += _condition_problems(study, condition)
     if study.state == StudyState.READY and not problems:
@@ -95,6 +97,24 @@ def _condition_problems(study: Study, condition: Condition) -> list[str]:
         )
         return [sentence]
     return []
+
+
+def reference_get(study: Study) -> str | None:
+    """Return the slug of the condition that the others are compared with; None where all pairs are compared.
+
+    It is the one that the protocol names, or the first that is tested; "" if none is.
+    """
+    if study.comparison_family != ComparisonFamily.REFERENCE:
+        return None
+    first = study.conditions.filter(role=Role.TEST).order_by("position").values_list("slug", flat=True).first()
+    return study.reference_condition or first or ""
+
+
+def _reference_problems(study: Study, tested: list[str]) -> list[str]:
+    reference = study.reference_condition
+    if not reference or reference in tested:
+        return []
+    return [f"The reference “{reference}” is no tested condition; choose one of {', '.join(tested)} in the protocol."]
 
 
 def _plan_problems(study: Study) -> list[str]:
@@ -181,7 +201,15 @@ def design_get(study: Study) -> dict[str, Any]:
             "incomplete": True,
             "missed_exposure": study.missed_exposure,
         },
-        "analysis": {"interval": "two_way_wilson", "estimand": "new", "alpha": 0.05},
+        "analysis": {
+            "interval": "two_way_wilson",
+            "estimand": "new",
+            "alpha": 0.05,
+            "comparisons": study.comparison_family,
+            "reference": reference_get(study),
+            "equivalence_margin": study.equivalence_margin,
+            "stopping_rule": study.stopping_rule,
+        },
         "pictures": {
             "high_res_size": study.photo_set.high_res_size,
             "low_res_size": study.photo_set.low_res_size,

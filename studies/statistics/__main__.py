@@ -5,12 +5,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from studies.errors import EvalsiteError
+from studies.errors import ComparisonImpossible, EvalsiteError
 from studies.reports import FORMATS
-from studies.reports.published import PUBLISHED, published_section
+from studies.reports.published import PUBLISHED
+from studies.reports.report import report_sections
 from studies.statistics.arguments import alpha_argument
+from studies.statistics.equivalence import SUGGESTED_MARGIN
 from studies.statistics.fool_rate import ESTIMANDS
-from studies.statistics.responses_csv import REQUIRED_COLUMNS, read_responses
+from studies.statistics.plan import AnalysisPlan
+from studies.statistics.responses_csv import REQUIRED_COLUMNS, Responses, read_responses
 from studies.statistics.results import ORIGINS, result_table, single_origin
 
 
@@ -18,8 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; return 0, or 2 with one sentence on standard error if the file cannot be used."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.reference and options.format == "csv":
-        parser.error("--reference adds a second table, and a CSV file holds one; take another --format")
+    for name in ("reference", "compare"):
+        if getattr(options, name) and options.format == "csv":
+            parser.error(f"--{name} adds a second table, and a CSV file holds one; take another --format")
     try:
         responses = read_responses(options.responses)
         origin = options.origin or single_origin(responses.votes)
@@ -35,12 +39,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
             estimand=options.estimand,
             last_vote=responses.last_votes.get(origin, ""),
         )
+        plan = _plan(options, responses)
     except EvalsiteError as error:
         print(error, file=sys.stderr)
         return 2
-    sections = [published_section(options.reference)] if options.reference else []
+    if options.format == "csv":
+        sys.stdout.write(FORMATS["csv"](table))
+        return 0
+    compared = None
+    if plan is not None:
+        compared = plan.carry_out(
+            responses.votes,
+            conditions=responses.conditions,
+            origin=origin,
+            alpha=options.alpha,
+            estimand=options.estimand,
+        )
+    sections = report_sections(table, compared=compared, reference=options.reference)
     sys.stdout.write(FORMATS[options.format](table, sections))
     return 0
+
+
+def _plan(options: argparse.Namespace, responses: Responses) -> AnalysisPlan | None:
+    """Return what to compare: as the command says, else as the file says."""
+    if not options.compare:
+        return responses.plan
+    is_all = options.compare == "all"
+    plan = AnalysisPlan(
+        family="all_pairs" if is_all else "reference",
+        reference=None if is_all else options.compare,
+        margin=SUGGESTED_MARGIN,
+    )
+    problem = plan.problem(responses.conditions)
+    if problem:
+        raise ComparisonImpossible(f"--compare {options.compare}: {problem}.")
+    return plan
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         help="new raters and new images (default), or these images only",
     )
     parser.add_argument("--origin", choices=ORIGINS, help="whose votes to count, if the file holds both")
+    parser.add_argument(
+        "--compare",
+        metavar="CONDITION|all",
+        help="compare every condition with this one, or all pairs; default: as the file says was fixed beforehand",
+    )
     parser.add_argument(
         "--reference", choices=sorted(PUBLISHED), help="show the founding paper's figures below, as they were published"
     )

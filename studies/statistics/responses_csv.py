@@ -6,7 +6,7 @@ can be read too; with the others the file holds all that the site's own table is
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import NamedTuple, NoReturn, TextIO
 import numpy as np
 
 from studies.errors import ResponsesFileInvalid
+from studies.statistics.comparison import FAMILIES
+from studies.statistics.plan import AnalysisPlan
 from studies.statistics.results import (
     ORIGINS,
     PREVIEW,
@@ -27,6 +29,11 @@ from studies.statistics.results import (
 )
 
 KINDS = ("practice", TEST, "golden")
+CONSTANTS = (
+    *("study", "study_title", "design_sha256"),
+    *("comparison_family", "comparison_reference", "equivalence_margin"),
+)
+"""Columns that say the same in every row."""
 DECLARATION = "none"
 """Kind of a row that is no response: it tells of a condition that has none."""
 SIDES = ("first", "second")
@@ -47,6 +54,16 @@ COLUMNS: tuple[Column, ...] = (
     Column("study", "slug of the study; the same in every row"),
     Column("study_title", "title of the study for people; the same in every row"),
     Column("design_sha256", "SHA-256 of the canonical JSON of the frozen design; the same in every row"),
+    Column(
+        "comparison_family",
+        "which differences are tested: `reference` (each condition against one) or `all_pairs`; the same in every row; "
+        "empty or absent: none",
+    ),
+    Column("comparison_reference", "name of the condition that the others are compared with, for the former"),
+    Column(
+        "equivalence_margin",
+        "how far from 0.5 a fool rate may lie and still count as “cannot tell”, fixed beforehand; the same in all rows",
+    ),
     Column("session", "name of the rating session: `session-<number>` in this site's exports", is_required=True),
     Column(
         "rater",
@@ -128,6 +145,7 @@ class Responses:
         study: Slug of the study; the file's name without ending if the file does not say.
         title: Title of the study, or "".
         design_sha256: Digest of the frozen design, or "".
+        plan: What of the analysis was fixed beforehand; None if the file does not say.
         last_votes: Day of the last vote (UTC), as 2026-11-25, by origin; an origin whose rows have no times is absent.
     """
 
@@ -137,6 +155,7 @@ class Responses:
     study: str
     title: str
     design_sha256: str
+    plan: AnalysisPlan | None
     last_votes: dict[str, str]
 
 
@@ -194,14 +213,18 @@ class _Reader:
     def read(self, file: TextIO, *, study: str) -> Responses:
         for cells in self._rows(file):
             self.cells = cells
-            for name in ("study", "study_title", "design_sha256"):
+            for name in CONSTANTS:
                 known = self.constants.setdefault(name, cells.get(name, ""))
                 if cells.get(name, "") != known:
                     self._fail(f"{name} is {cells[name]!r} but was {known!r} before; keep one study to a file")
+            if cells.get("comparison_family", ""):
+                self._one_of("comparison_family", tuple(FAMILIES))
+            self._number("equivalence_margin")
             self._take_condition()
             if cells["kind"] != DECLARATION:
                 self._take_vote()
-        conditions = sorted(self.conditions.items(), key=lambda item: item[1][1].order)
+        ordered = sorted(self.conditions.items(), key=lambda item: item[1][1].order)
+        conditions = tuple(_result_condition(name, condition) for name, (_, condition) in ordered)
         columns = list(zip(*self.votes, strict=True)) or [()] * 12
         text = [np.array(column, dtype=np.str_) for column in columns]
         truth = [np.array(column, dtype=np.bool_) for column in columns]
@@ -222,7 +245,7 @@ class _Reader:
                 photo_side=text[11],
                 **dict(zip(NUMBERS, numbers, strict=True)),
             ),
-            conditions=tuple(_result_condition(name, condition) for name, (_, condition) in conditions),
+            conditions=conditions,
             fidelity={
                 name: ConditionFidelity(
                     **{
@@ -230,11 +253,12 @@ class _Reader:
                         for figure, cell in zip(FIDELITY_FIGURES, condition.figures, strict=True)
                     }
                 )
-                for name, (_, condition) in conditions
+                for name, (_, condition) in ordered
             },
             study=self.constants.get("study", "") or study,
             title=self.constants.get("study_title", ""),
             design_sha256=self.constants.get("design_sha256", ""),
+            plan=self._plan(conditions),
             last_votes=self.last_votes,
         )
 
@@ -263,6 +287,21 @@ class _Reader:
         except csv.Error as error:
             self.line = rows.line_num
             self._fail(f"is not CSV ({error}); check the quotes")
+
+    def _plan(self, conditions: Sequence[ResultCondition]) -> AnalysisPlan | None:
+        family = self.constants.get("comparison_family", "")
+        if not family:
+            return None
+        cell = self.constants.get("equivalence_margin", "")
+        plan = AnalysisPlan(
+            family=next(known for known in FAMILIES if known == family),
+            reference=self.constants.get("comparison_reference", "") or None,
+            margin=float(cell) if cell else None,
+        )
+        problem = plan.problem(conditions)
+        if problem:
+            self._fail(problem)
+        return plan
 
     def _take_condition(self) -> None:
         cells = self.cells

@@ -15,7 +15,7 @@ from PIL import Image
 from studies.models import Origin, Researcher, Sample, Study, StudyState
 from studies.reports import FORMATS
 from studies.reports.wording import MISSING
-from studies.selectors.results import result_table
+from studies.selectors.results import result_table, sections_get
 from tests.factories import make_session, make_study
 
 pytestmark = pytest.mark.django_db
@@ -145,7 +145,9 @@ def test_table_leaves_in_every_form(client: Client, study: Study, name: str, ori
     link = f"{address('table', study, name)}?origin={origin}"
     assert link in page
     response = client.get(link)
-    assert response.content.decode() == FORMATS[name](result_table(study, origin=Origin(origin)))
+    table = result_table(study, origin=Origin(origin))
+    sections = [] if name == "csv" else sections_get(study, table)
+    assert response.content.decode() == FORMATS[name](table, sections)
     assert f'filename="{study.slug}-results-{origin}.' in response.headers["Content-Disposition"]
 
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 from studies.forms import ProtocolForm
 from studies.models import Researcher, Study, StudyState
 from studies.protocols import PRESETS
+from studies.selectors.studies import study_problems
 from tests.factories import make_photo_set, make_researcher, make_study
 
 pytestmark = pytest.mark.django_db
@@ -187,6 +188,12 @@ def test_own_texts_stay_as_they_were_written(client: Client, researcher: Researc
         ({"golden_count": 1, "golden_misses_allowed": 1}, "at most 0 may be missed"),
         ({"exposure_ms": 1}, "greater than or equal to 50"),
         ({"question": ""}, "This field is required"),
+        ({"equivalence_margin": 0.4}, "less than or equal to 0.25"),
+        ({"reference_condition": "bicubic"}, "bicubic is not one of the available choices"),
+        (
+            {"comparison_family": "all_pairs", "reference_condition": "smooth"},
+            "All pairs are compared, so there is no reference",
+        ),
     ],
 )
 def test_setting_that_cannot_be_is_refused_at_its_field(
@@ -196,6 +203,22 @@ def test_setting_that_cannot_be_is_refused_at_its_field(
     response = client.post(address("protocol", study), protocol_form(study, **changes))
     assert response.status_code == 200
     assert sentence in response.content.decode()
+
+
+def test_reference_is_chosen_among_the_tested_conditions_and_missed_when_it_goes(
+    client: Client, researcher: Researcher
+) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    page = client.get(address("protocol", study)).content.decode()
+    assert "the first tested: Nearest neighbour" in page
+    client.post(address("protocol", study), protocol_form(study, reference_condition="smooth"))
+    study.refresh_from_db()
+    assert study.reference_condition == "smooth"
+    study.conditions.filter(slug="smooth").update(slug="other", label="Other")
+    assert "The reference “smooth” is no tested condition; choose one of nearest-neighbour, other" in " ".join(
+        study_problems(study)
+    )
+    assert "smooth, no longer tested" in client.get(address("protocol", study)).content.decode()
 
 
 def test_change_stands_in_the_history_with_both_values(client: Client, researcher: Researcher) -> None:

@@ -71,6 +71,7 @@ def test_export_study_writes_everything(tmp_path: Path) -> None:
     assert names == {
         *("design.json", "responses.csv", "fool-rates.svg", "samples.png"),
         *("results.txt", "results.csv", "results.json", "results.tex", "results.md", "results.html"),
+        *("differences.csv", "against-half.csv"),
     }
     assert (tmp_path / "out/design.json").read_text() == study.design
 

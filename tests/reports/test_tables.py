@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import fields, replace
 from html import escape as html_escape
 from xml.etree import ElementTree as ET
@@ -52,7 +53,11 @@ def test_simulated_votes_are_marked_in_every_form(form: str, table: ResultTable,
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_form_names_study_design_version_and_all_conditions(form: str, table: ResultTable) -> None:
     printed = FORMATS[form](table)
-    escapes = {"latex": table_latex.escape, "markdown": table_markdown.escape, "html": html_escape}
+    escapes: dict[str, Callable[[str], str]] = {
+        "latex": table_latex.escape,
+        "markdown": table_markdown.escape,
+        "html": html_escape,
+    }
     escape = escapes.get(form, str)
     for text in ("rooms", SHA, "2026-11-25", __version__, *(condition.label for condition in CONDITIONS)):
         assert escape(text) in printed
@@ -190,7 +195,7 @@ def test_latex_aligns_figures_in_columns_that_are_wide_enough() -> None:
     section = Section(name="some", heading="Some", heads=heads, lines=tuple(rows), records=())
     spec, _, head, _, first, second, *_ = (line.strip() for line in table_latex.tabular(section.columns, section.lines))
     change = "S[table-format=+2.2,retain-explicit-plus]"
-    assert spec == rf"\begin{{tabular}}{{lS[table-format=1.1]S[table-format=2.1]@{{\,}}l{change}}}"
+    assert spec == rf"\begin{{tabular}}{{lS[table-format=1.1]S[table-format=2.1]@{{~}}l{change}}}"
     assert head == r"x & {dB} & \multicolumn{2}{c}{\% [95 \%]} & {change} \\"
     assert first == r"a & 9.5 & 12.0 & [1.0, 20.0] & -0.3 \\"
     assert second == r"b & {--} & 9.1 &  & +10.25 \\"

@@ -99,6 +99,15 @@ def test_opening_freezes_the_design_under_its_hash() -> None:
         "incomplete": True,
         "missed_exposure": "keep",
     }
+    assert design["analysis"] == {
+        "interval": "two_way_wilson",
+        "estimand": "new",
+        "alpha": 0.05,
+        "comparisons": "reference",
+        "reference": "nearest-neighbour",
+        "equivalence_margin": 0.05,
+        "stopping_rule": "planned",
+    }
     assert len(design["pairs"]) == Pair.objects.filter(study=study).count()
     assert {pair["sample"] for pair in design["pairs"]} <= set(Sample.objects.values_list("sha256", flat=True))
     Study.objects.filter(pk=study.pk).update(exposure_ms=500)

@@ -279,3 +279,43 @@ def test_reference_figures_are_shown_below_but_not_in_a_csv_file(
     with pytest.raises(SystemExit):
         main([str(export), "--reference", "faces", "--format", "csv"])
     assert "a CSV file holds one" in capsys.readouterr().err
+
+
+def test_comparisons_are_those_that_the_file_says_were_fixed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = {"comparison_family": "reference", "comparison_reference": "regression", "equivalence_margin": "0.05"}
+    cells = [row | fixed for row in as_cells(made_up_rows())]
+    path = write_csv(tmp_path / "fixed.csv", cells)
+    assert main([str(path), "--format", "json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [(d["condition_a"], d["condition_b"]) for d in printed["differences"]] == [("prsr_11", "regression")]
+    assert {half["equivalence_margin"] for half in printed["against_half"]} == {0.05}
+    assert main([str(path), "--format", "csv"]) == 0
+    assert "less" not in capsys.readouterr().out
+
+
+def test_comparisons_may_be_asked_for(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(export)]) == 0
+    assert "Differences between methods" not in capsys.readouterr().out
+    assert main([str(export), "--compare", "all"]) == 0
+    assert "pixel recursive, τ 1.1 less Regression & friends" in capsys.readouterr().out
+    assert main([str(export), "--compare", "prsr_11"]) == 0
+    assert "Regression & friends less pixel recursive, τ 1.1" in capsys.readouterr().out
+    assert main([str(export), "--compare", "bicubic"]) == 2
+    assert "--compare bicubic: the reference 'bicubic' is no tested condition" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"comparison_family": "some"}, "comparison_family must be reference or all_pairs, got 'some'"),
+        ({"comparison_family": "all_pairs", "equivalence_margin": "wide"}, "equivalence_margin must be a number"),
+        ({"comparison_family": "all_pairs", "equivalence_margin": "0.9"}, "must lie between 0 and 0.5, got 0.9"),
+        ({"comparison_family": "reference", "comparison_reference": "x"}, "the reference 'x' is no tested condition"),
+    ],
+)
+def test_analysis_that_cannot_be_is_refused_with_its_line(fixed: dict[str, str], message: str, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "bad.csv", [row | fixed for row in as_cells(made_up_rows())])
+    with pytest.raises(ResponsesFileInvalid, match=rf"bad\.csv, line \d+: .*{re.escape(message)}"):
+        read_responses(path)

@@ -8,8 +8,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studies.management.commands._lookups import ORIGINS, study_find
 from studies.reports import FORMATS
+from studies.reports.section import section_csv
 from studies.selectors import exports, figures
-from studies.selectors.results import origin_default, result_table
+from studies.selectors.results import origin_default, result_table, sections_get
 from studies.selectors.studies import design_json
 
 _ENDINGS = {"text": "txt", "csv": "csv", "json": "json", "latex": "tex", "markdown": "md", "html": "html"}
@@ -37,8 +38,13 @@ class Command(BaseCommand):
             with (folder / "responses.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(exports.responses_rows(study, origin=origin))
             table = result_table(study, origin=origin)
+            sections = sections_get(study, table)
             for name, render in FORMATS.items():
-                (folder / f"results.{_ENDINGS[name]}").write_text(render(table), encoding="utf-8")
+                below = [] if name == "csv" else sections
+                (folder / f"results.{_ENDINGS[name]}").write_text(render(table, below), encoding="utf-8")
+            for section in sections:
+                path = folder / f"{section.name.replace('_', '-')}.csv"
+                path.write_text(section_csv(section), encoding="utf-8")
             (folder / "design.json").write_text(design_json(study), encoding="utf-8")
             (folder / "fool-rates.svg").write_bytes(figures.fool_rates(study, origin=origin))
             grid = figures.sample_grid(study)

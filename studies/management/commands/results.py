@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studies.management.commands._lookups import ORIGINS, study_find
 from studies.reports import FORMATS
-from studies.reports.published import PUBLISHED, published_section
-from studies.selectors.results import result_table
+from studies.reports.published import PUBLISHED
+from studies.selectors.results import result_table, sections_get
 from studies.statistics.arguments import alpha_argument
 
 
@@ -31,13 +31,15 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Print the table."""
+        study = study_find(options["study"])
         table = result_table(
-            study_find(options["study"]),
+            study,
             origin=ORIGINS.get(options["raters"]),
             alpha=options["alpha"],
             estimand=options["estimand"],
         )
-        sections = [published_section(options["reference"])] if options["reference"] else []
-        if sections and options["format"] == "csv":
+        is_csv = options["format"] == "csv"
+        if is_csv and options["reference"]:
             raise CommandError("--reference adds a second table, and a CSV file holds one; take another --format.")
+        sections = [] if is_csv else sections_get(study, table, reference=options["reference"])
         self.stdout.write(FORMATS[options["format"]](table, sections))
