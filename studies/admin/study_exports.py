@@ -49,7 +49,7 @@ def table_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, f
     origin = origin_of(request, study)
     export = EXPORTS[format_name]
     table = result_table(study, origin=origin)
-    sections = [] if format_name == "csv" else sections_get(study, table)
+    sections = [] if format_name == "csv" else sections_get(study, table, has_more=True)
     response = HttpResponse(FORMATS[format_name](table, sections), content_type=export.content_type)
     return attached(response, f"{study.slug}-results-{origin.value}.{export.ending}")
 

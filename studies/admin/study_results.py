@@ -82,7 +82,7 @@ def results_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
         "not_finished": table.flow.started - table.flow.completed,
         "reasons": [(reason.replace("_", " "), count) for reason, count in table.flow.excluded],
         "exports": EXPORTS,
-        "sections": sections_get(study, table),
+        "sections": sections_get(study, table, has_more=True),
         "empty": empty_sentence(study),
     }
     return model_admin.page(request, "study/results", context)

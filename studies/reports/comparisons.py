@@ -14,22 +14,24 @@ from studies.statistics.results import ResultTable
 SIDES = {"below": "below", "above": "above", "undecided": "not decided", "unknown": MISSING}
 
 
-def comparison_sections(found: Comparisons, table: ResultTable) -> list[Section]:
+def comparison_sections(found: Comparisons, table: ResultTable, *, is_fixed: bool = True) -> list[Section]:
     """Return the sections of a report that compare the conditions of a table.
 
     Args:
         found: The comparisons, of the same votes as the table.
         table: The results; its labels are what people read.
+        is_fixed: Whether family and margin were fixed before the study opened.
 
     Returns:
         The differences, if the family has any, and every condition against 50 %, if any has a vote.
     """
     labels = {row.condition: row.label for row in table.rows}
-    sections = [_differences(found, labels)] if found.differences else []
-    return [*sections, _half(found, labels)] if found.against_half else sections
+    when = "fixed before the study opened" if is_fixed else "chosen for this table, not fixed beforehand"
+    sections = [_differences(found, labels, when)] if found.differences else []
+    return [*sections, _half(found, labels, when)] if found.against_half else sections
 
 
-def _differences(found: Comparisons, labels: Mapping[str, str]) -> Section:
+def _differences(found: Comparisons, labels: Mapping[str, str], when: str) -> Section:
     n_tests = len(found.differences)
     interval = level(found.alpha / n_tests)
     family = (
@@ -57,8 +59,7 @@ def _differences(found: Comparisons, labels: Mapping[str, str]) -> Section:
         columns,
         name="differences",
         heading="Differences between methods",
-        about=f"Family fixed before the study opened: {family}; {adjusted}. Two-way variance with Student's t, "
-        f"{scope(found.estimand)}.",
+        about=f"Family {when}: {family}; {adjusted}. Two-way variance with Student's t, {scope(found.estimand)}.",
         notes=[difference.wording(labels) for difference in found.differences] + _notes(found, labels),
         record=lambda d: asdict(d) | {"notes": " ".join(d.notes) or None, "family": found.family},
     )
@@ -93,13 +94,13 @@ def _p(p: float | None) -> str:
     return MISSING if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _half(found: Comparisons, labels: Mapping[str, str]) -> Section:
+def _half(found: Comparisons, labels: Mapping[str, str], when: str) -> Section:
     tests: dict[str, Equivalence] = {test.condition: test for test in found.equivalence}
     wide = level(found.alpha)
     columns: list[Column[AgainstHalf]] = [
         Column("Condition", lambda half: labels.get(half.condition, half.condition)),
         Column(f"% fooled [{wide}]", lambda half: percent(half.rate, half.ci_low, half.ci_high)),
-        Column("than 50 %", lambda half: SIDES[half.side]),
+        Column("side of 50 %", lambda half: SIDES[half.side]),
     ]
     about = f"50 % means that raters cannot tell. A rate is below or above it where its whole {wide} interval is"
     if tests:
@@ -108,7 +109,7 @@ def _half(found: Comparisons, labels: Mapping[str, str]) -> Section:
         narrow = level(2 * found.alpha)
         about += (
             f"; it is shown to be 50 % for practical purposes only where its {narrow} interval lies inside {band}, the "
-            "margin fixed before the study opened (two one-sided tests)"
+            f"margin {when} (two one-sided tests)"
         )
         columns += [
             Column(f"[{narrow}]", lambda half: _ends(tests[half.condition])),

@@ -1,5 +1,6 @@
 """The results table of a study."""
 
+import numpy as np
 from django.db.models import Avg
 
 from studies.models import FINISHED, Origin, RatingSession, SampleStatus, Study
@@ -18,6 +19,7 @@ from studies.statistics.results import (
 from studies.statistics.results import (
     result_table as table_make,
 )
+from studies.statistics.summaries import SEED, ConditionSummary, summaries
 
 FIDELITY = ("psnr", "ssim", "ms_ssim", "ms_ssim_3", "consistency")
 
@@ -64,12 +66,27 @@ def plan_get(study: Study) -> AnalysisPlan | None:
     return None if plan.problem(conditions_get(study)) else plan
 
 
-def sections_get(study: Study, table: ResultTable, *, reference: Reference | None = None) -> list[Section]:
-    """Return what stands below the table of a study: the comparisons that its design fixes, and published figures.
+def summaries_get(study: Study, table: ResultTable) -> tuple[ConditionSummary, ...]:
+    """Return the further summaries of the votes that a study's table counts."""
+    return summaries(
+        votes_get(study, origin=Origin(table.origin)),
+        conditions=conditions_get(study),
+        rng=np.random.default_rng(SEED),
+        origin=table.origin,
+        alpha=table.alpha,
+        estimand=table.estimand,
+    )
+
+
+def sections_get(
+    study: Study, table: ResultTable, *, has_more: bool = False, reference: Reference | None = None
+) -> list[Section]:
+    """Return what stands below the table of a study: the comparisons that its design fixes, and what else is asked for.
 
     Args:
         study: The study.
         table: Its table, whose origin, level and estimand hold for the comparisons too.
+        has_more: Whether the further summaries are among them.
         reference: Which published figures to show below, if any.
     """
     plan = plan_get(study)
@@ -82,7 +99,8 @@ def sections_get(study: Study, table: ResultTable, *, reference: Reference | Non
             alpha=table.alpha,
             estimand=table.estimand,
         )
-    return report_sections(table, compared=compared, reference=reference)
+    summed_up = summaries_get(study, table) if has_more else ()
+    return report_sections(table, compared=compared, summed_up=summed_up, reference=reference)
 
 
 def result_table(

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from studies.errors import ComparisonImpossible, EvalsiteError
 from studies.reports import FORMATS
 from studies.reports.published import PUBLISHED
@@ -15,13 +17,14 @@ from studies.statistics.fool_rate import ESTIMANDS
 from studies.statistics.plan import AnalysisPlan
 from studies.statistics.responses_csv import REQUIRED_COLUMNS, Responses, read_responses
 from studies.statistics.results import ORIGINS, result_table, single_origin
+from studies.statistics.summaries import SEED, ConditionSummary, summaries
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; return 0, or 2 with one sentence on standard error if the file cannot be used."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    for name in ("reference", "compare"):
+    for name in ("reference", "compare", "more"):
         if getattr(options, name) and options.format == "csv":
             parser.error(f"--{name} adds a second table, and a CSV file holds one; take another --format")
     try:
@@ -55,7 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             alpha=options.alpha,
             estimand=options.estimand,
         )
-    sections = report_sections(table, compared=compared, reference=options.reference)
+    summed_up: tuple[ConditionSummary, ...] = ()
+    if options.more:
+        summed_up = summaries(
+            responses.votes,
+            conditions=responses.conditions,
+            rng=np.random.default_rng(SEED),
+            origin=origin,
+            alpha=options.alpha,
+            estimand=options.estimand,
+        )
+    sections = report_sections(
+        table, compared=compared, is_fixed=not options.compare, summed_up=summed_up, reference=options.reference
+    )
     sys.stdout.write(FORMATS[options.format](table, sections))
     return 0
 
@@ -98,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
         "--compare",
         metavar="CONDITION|all",
         help="compare every condition with this one, or all pairs; default: as the file says was fixed beforehand",
+    )
+    parser.add_argument(
+        "--more",
+        action="store_true",
+        help="sensitivity, agreement, reaction times, order and realism against pixel metrics below",
     )
     parser.add_argument(
         "--reference", choices=sorted(PUBLISHED), help="show the founding paper's figures below, as they were published"

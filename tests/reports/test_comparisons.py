@@ -67,7 +67,7 @@ def test_family_of_all_pairs_pays_for_its_number(table: ResultTable) -> None:
 def test_equivalence_is_said_only_with_its_margin(table: ResultTable) -> None:
     section = sections_of(compare(), table)["against_half"]
     row = dict(section.rows[0])
-    assert row["than 50 %"] == "below"
+    assert row["side of 50 %"] == "below"
     assert row["inside 45 to 55 %"] == "not shown"
     assert "its 90 % interval lies inside 45 to 55 %, the margin fixed before the study opened" in section.about
     assert section.records[0]["equivalence_is_equivalent"] is False

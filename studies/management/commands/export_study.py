@@ -38,7 +38,7 @@ class Command(BaseCommand):
             with (folder / "responses.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(exports.responses_rows(study, origin=origin))
             table = result_table(study, origin=origin)
-            sections = sections_get(study, table)
+            sections = sections_get(study, table, has_more=True)
             for name, render in FORMATS.items():
                 below = [] if name == "csv" else sections
                 (folder / f"results.{_ENDINGS[name]}").write_text(render(table, below), encoding="utf-8")

@@ -26,6 +26,9 @@ class Command(BaseCommand):
         parser.add_argument("--alpha", type=alpha_argument, default=0.05, help="one minus the level of the intervals")
         parser.add_argument("--estimand", choices=("new", "these"), default="new", help="new images, or these only")
         parser.add_argument(
+            "--more", action="store_true", help="sensitivity, agreement, times, order and pixel metrics below"
+        )
+        parser.add_argument(
             "--reference", choices=sorted(PUBLISHED), help="the founding paper's figures below, as published"
         )
 
@@ -39,7 +42,9 @@ class Command(BaseCommand):
             estimand=options["estimand"],
         )
         is_csv = options["format"] == "csv"
-        if is_csv and options["reference"]:
-            raise CommandError("--reference adds a second table, and a CSV file holds one; take another --format.")
-        sections = [] if is_csv else sections_get(study, table, reference=options["reference"])
+        for name in ("reference", "more"):
+            if is_csv and options[name]:
+                raise CommandError(f"--{name} adds a second table, and a CSV file holds one; take another --format.")
+        more, reference = options["more"], options["reference"]
+        sections = [] if is_csv else sections_get(study, table, has_more=more, reference=reference)
         self.stdout.write(FORMATS[options["format"]](table, sections))

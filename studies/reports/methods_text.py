@@ -1,0 +1,223 @@
+"""The paragraphs of a paper that tell how a study was done, from its frozen design alone.
+
+Numbers of sessions come from the results, if there are any; all else from the design, as it was hashed.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from studies.reports.table_latex import escape as latex_escape
+from studies.reports.table_markdown import escape as markdown_escape
+from studies.reports.wording import flow_sentence, votes_until
+from studies.statistics.fool_rate import ESTIMANDS, INTERVAL_METHODS
+from studies.statistics.results import ResultTable
+from studies.statistics.stopping import PrintableInterval
+
+Design = Mapping[str, Any]
+ASSIGNMENTS = {
+    "one_condition": "Each rater saw one method, the one with the fewest sessions so far",
+    "mixed": "Each rater saw all methods, each in equally many pairs to within one",
+}
+STOPPING = {
+    "planned": "The study was to end at that number, with results hidden until then.",
+    "sequence": "The study was to end at that number; on the way only the confidence sequence was to be seen.",
+    "results": "The study was allowed to end on its results.",
+}
+MISSED_EXPOSURE = {
+    "keep": "Answers whose pictures were not shown for their time are marked, and counted.",
+    "repeat": "Pairs whose pictures were not shown for their time were left out and shown once more at the end.",
+    "leave_out": "Answers whose pictures were not shown for their time were left out.",
+}
+
+
+def methods_paragraphs(
+    design: Design, *, table: ResultTable | None = None, interval: PrintableInterval | None = None
+) -> list[str]:
+    """Return the paragraphs: pictures, task, sessions, raters and exclusions, analysis.
+
+    Args:
+        design: The design as JSON gives it, frozen or still a draft's.
+        table: The results, for the numbers of sessions; None before there are any.
+        interval: Which interval may be printed and why, from the stopping rule and the log of looks.
+    """
+    return [
+        _pictures(design),
+        _task(design["protocol"]),
+        _session(design),
+        _raters(design, table),
+        _analysis(design, table, interval),
+    ]
+
+
+def methods_text(paragraphs: Sequence[str]) -> str:
+    """Return the paragraphs as plain text."""
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def methods_markdown(paragraphs: Sequence[str]) -> str:
+    """Return the paragraphs as a Markdown section."""
+    return "\n\n".join(["## Methods", *map(markdown_escape, paragraphs)]) + "\n"
+
+
+def methods_latex(paragraphs: Sequence[str]) -> str:
+    """Return the paragraphs as LaTeX, with quotation marks of its own."""
+    quoted = (re.sub("“([^”]*)”", r"``\1''", latex_escape(paragraph)) for paragraph in paragraphs)
+    return "\n\n".join([r"\paragraph{Methods.}", *quoted]) + "\n"
+
+
+METHODS_FORMATS: dict[str, Callable[[Sequence[str]], str]] = {
+    "text": methods_text,
+    "markdown": methods_markdown,
+    "latex": methods_latex,
+}
+"""Every form in which the paragraphs are given out, by the name that tables have for it."""
+
+
+def _pictures(design: Design) -> str:
+    pictures, photos = design["pictures"], design["photos"]
+    labels = {role: [c["label"] for c in design["conditions"] if c["role"] == role] for role in ("test", "fidelity")}
+    n_judged = sum(photo["use"] != "practice" for photo in photos)
+    n_practice = len(photos) - n_judged
+    high, low = pictures["high_res_size"], pictures["low_res_size"]
+    kept = f"; {_counted(n_practice, 'other', 'others')} served for practice alone" if n_practice else ""
+    measured = (
+        f" {_listed(labels['fidelity'])} {'was' if len(labels['fidelity']) == 1 else 'were'} measured but not shown."
+        if labels["fidelity"]
+        else ""
+    )
+    return (
+        f"We compared photographs with pictures that {_counted(len(labels['test']), 'method', 'methods')} made from "
+        f"small versions of them: {_listed(labels['test'])}. {_counted(n_judged, 'photograph', 'photographs')} of "
+        f"{high} x {high} pixels {'was' if n_judged == 1 else 'were'} judged{kept}; the methods were given {low} x "
+        f"{low} pixels, made by {pictures['downsampling']}.{measured}"
+    )
+
+
+def _task(protocol: Mapping[str, Any]) -> str:
+    scale, kernel = protocol["display_scale"], protocol["kernel"]
+    masks = (
+        f", followed by {_counted(protocol['mask_count'], 'mask', 'masks')} of {protocol['mask_ms']} ms"
+        if protocol.get("mask_count")
+        else ""
+    )
+    gap = f"a blank of {protocol['gap_ms']} ms" if protocol["gap_ms"] else "no pause"
+    return (
+        "In each trial a photograph and a picture made from it appeared one after the other in the same place, in "
+        f"random order, for {protocol['exposure_ms']} ms each{masks}, after a fixation mark of "
+        f"{protocol['lead_in_ms']} ms and with {gap} between them, enlarged {scale} times where the screen had room "
+        f"({kernel} interpolation). Then the rater answered, without limit of time, the question "
+        f"“{protocol['question']}”"
+    ) + ("." if protocol["question"][-1:] not in "?.!" else "")
+
+
+def _session(design: Design) -> str:
+    protocol = design["protocol"]
+    golden = [c["label"] for c in design["conditions"] if c["role"] == "golden"]
+    practice = (
+        f"{_counted(protocol['practice_count'], 'pair', 'pairs')} for practice, with feedback and not counted, and "
+        "then "
+        if protocol["practice_count"]
+        else ""
+    )
+    checks = (
+        f" and {_counted(protocol['golden_count'], 'golden pair', 'golden pairs')} ({_listed(golden)} against the "
+        "photograph) among them"
+        if protocol["golden_count"]
+        else ""
+    )
+    return (
+        f"A session had {practice}{_counted(protocol['test_count'], 'test pair', 'test pairs')}{checks}, without "
+        "feedback. No photograph came twice in a session, and the photograph came first in half of the trials. "
+        f"{ASSIGNMENTS.get(protocol['assignment'], 'Conditions were assigned by ' + str(protocol['assignment']))}."
+    )
+
+
+def _raters(design: Design, table: ResultTable | None) -> str:
+    protocol, rules = design["protocol"], dict(design["exclusions"])
+    each = " for each method" if protocol["assignment"] == "one_condition" else ""
+    sentences = [
+        f"{_counted(protocol['raters_wanted'], 'completed session', 'completed sessions')}{each} had been planned.",
+        STOPPING.get(design["analysis"].get("stopping_rule", ""), "No rule for the end of the study was recorded."),
+    ]
+    allowed = rules.pop("golden_misses_allowed", None)
+    if protocol["golden_count"] and allowed is not None:
+        missed = "any golden pair" if allowed == 0 else f"more than {_counted(allowed, 'golden pair', 'golden pairs')}"
+        sentences.append(f"Sessions that missed {missed} were left out, by a rule fixed before the study opened.")
+    if rules.pop("incomplete", False):
+        sentences.append("Sessions that were not finished are not counted.")
+    exposure = rules.pop("missed_exposure", None)
+    if exposure in MISSED_EXPOSURE:
+        sentences.append(MISSED_EXPOSURE[exposure])
+    further = "; ".join(f"{name.replace('_', ' ')}: {_value(value)}" for name, value in sorted(rules.items()))
+    if further:
+        sentences.append(f"Further rules of the design: {further}.")
+    if table is not None:
+        if table.is_simulated:
+            sentences.append("SIMULATED raters: these votes were made by a program, not by people.")
+        sentences.append(flow_sentence(table))
+    return " ".join(sentences)
+
+
+def _analysis(design: Design, table: ResultTable | None, interval: PrintableInterval | None) -> str:
+    analysis = design["analysis"]
+    labels = {condition["slug"]: condition["label"] for condition in design["conditions"]}
+    level = f"{100 * (1 - analysis['alpha']):g} %"
+    tested = [condition["slug"] for condition in design["conditions"] if condition["role"] == "test"]
+    sentences = [
+        (
+            "The fool rate is the share of counted answers that took the made picture for the photograph; 50 % means "
+            f"that raters cannot tell. Its {level} interval is the {INTERVAL_METHODS[analysis['interval']]} interval "
+            f"for {ESTIMANDS[analysis['estimand']]}: Wilson's with the effective number of answers that follows from "
+            "the two-way (rater by image) cluster-robust variance, and a quantile of Student's t."
+        )
+    ]
+    family, n_pairs = analysis.get("comparisons"), len(tested) * (len(tested) - 1) // 2
+    if family and len(tested) > 1:
+        against = f"each method with {labels.get(analysis['reference'], analysis['reference'])}"
+        pairs = against if family == "reference" else "all pairs of methods"
+        n_tests = len(tested) - 1 if family == "reference" else n_pairs
+        sentences.append(
+            f"Differences were tested in a family fixed beforehand, {pairs} ({_counted(n_tests, 'test', 'tests')}), "
+            "with the two-way variance of the difference, Student's t, p-values adjusted by Holm and intervals by "
+            "Bonferroni."
+        )
+    margin = analysis.get("equivalence_margin")
+    if margin:
+        sentences.append(
+            f"A method counts as indistinguishable from photographs only if its {100 * (1 - 2 * analysis['alpha']):g} "
+            f"% interval lies inside {100 * (0.5 - margin):g} to {100 * (0.5 + margin):g} % (two one-sided tests)."
+        )
+    if interval is not None:
+        sentences += [interval.reason, interval.looks]
+    digest = f" under the SHA-256 {table.design_sha256}" if table and table.design_sha256 else ""
+    version = f" (evalsite {table.version}, {votes_until(table)})" if table else ""
+    sentences.append(f"Protocol, rules and analysis were frozen before the first counted answer{digest}{version}.")
+    return " ".join(sentences)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name.replace('_', ' ')} {_value(cell)}" for name, cell in sorted(value.items()))
+    return (
+        {True: "yes", False: "no", None: "none"}.get(value, str(value))
+        if isinstance(value, bool | None)
+        else str(value)
+    )
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """Return labels as a list in a sentence; those with commas are set off by semicolons.
+
+    Example:
+        >>> _listed(["A", "B", "C"]), _listed(["A, 1", "B"]), _listed([])
+        ('A, B and C', 'A, 1; and B', 'none')
+    """
+    if len(labels) < 2:
+        return labels[0] if labels else "none"
+    has_commas = any("," in label for label in labels)
+    return f"{('; ' if has_commas else ', ').join(labels[:-1])}{';' if has_commas else ''} and {labels[-1]}"
