@@ -134,6 +134,9 @@ FILE_UPLOAD_PERMISSIONS = 0o640
 SESSION_ALIVE_MINUTES = env.int("EVALSITE_SESSION_ALIVE_MINUTES", default=60)
 SESSION_UNANSWERED_MINUTES = env.int("EVALSITE_SESSION_UNANSWERED_MINUTES", default=10)
 
+# Mechanical Turk announced its end for September 2026; this is for what speaks its protocol still.
+MTURK = env.bool("EVALSITE_MTURK", default=False)
+
 # --- Security -------------------------------------------------------------------------------------------------------
 
 CONTENT_SECURITY_POLICY = {

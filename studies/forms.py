@@ -10,15 +10,26 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.core.validators import validate_slug
+from django.core.validators import RegexValidator, validate_slug
 from django.db.models import Count, QuerySet
 from django.utils.text import capfirst
 
 from studies import training
-from studies.errors import ConfigInvalid, EvalsiteError, ParameterInvalid, TrainingImpossible
+from studies.errors import ConfigInvalid, EvalsiteError, ExitInvalid, ParameterInvalid, TrainingImpossible
 from studies.methods import METHODS, Method, Parameter, method_get
-from studies.models import ComparisonFamily, Condition, PhotoSet, Researcher, Role, Side, Study, TrainingRun
+from studies.models import (
+    ComparisonFamily,
+    Condition,
+    PhotoSet,
+    Recruitment,
+    Researcher,
+    Role,
+    Side,
+    Study,
+    TrainingRun,
+)
 from studies.protocols import PRESETS
+from studies.recruitment import MEANINGS, PANELS, Outcome, exit_check, mturk
 from studies.selectors.training import NETWORKS, checkpoint_choices, start_path
 from studies.services.studies import ConditionSpec
 from studies.services.training import photos_check
@@ -291,6 +302,102 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             after = texts_of(cleaned, self.instance.preset)
             cleaned |= {name: after[name] for name in before if cleaned[name] == before[name]}
         return cleaned
+
+
+class RecruitmentForm(AdminForm, forms.ModelForm):
+    """How raters come to a study and where each outcome leads. Each outcome is a field of its own, `exit_<outcome>`."""
+
+    PARAMETERS = ("participant_parameter", "session_parameter", "study_parameter")
+    EXITS = tuple(f"exit_{outcome}" for outcome in Outcome)
+    GROUPS = (
+        ("Way in", "", ("panel", *PARAMETERS, "group")),
+        (
+            "Ways out",
+            (
+                "For each outcome a code, or an address that starts with https://. One that is left empty ends on a "
+                "page of ours. These may change at any time: they are no part of the frozen design."
+            ),
+            (*EXITS, "sends_failed_attention"),
+        ),
+    )
+
+    class Meta:
+        """All settings but the outcomes."""
+
+        model = Recruitment
+        fields = (
+            "panel",
+            "participant_parameter",
+            "session_parameter",
+            "study_parameter",
+            "group",
+            "sends_failed_attention",
+        )
+        widgets = {"panel": forms.RadioSelect}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        panel = self.fields["panel"]
+        assert isinstance(panel, forms.ChoiceField)  # noqa: S101 -- tells mypy what the class above declares
+        offered = [slug for slug in PANELS if slug != mturk.PANEL.slug or settings.MTURK or slug == self.instance.panel]
+        panel.choices = [(slug, PANELS[slug].label) for slug in offered]
+        for name, usual in zip(self.PARAMETERS, self.instance.way.names, strict=True):
+            self.fields[name].validators.append(validate_parameter)
+            self.fields[name].widget.attrs |= {"placeholder": usual, "spellcheck": "false", "autocapitalize": "off"}
+        for outcome, name in zip(Outcome, self.EXITS, strict=True):
+            called = self.instance.way.words.get(outcome, "")
+            at = f" {self.instance.way.label}: {called}." if called else ""
+            self.fields[name] = forms.CharField(
+                label=capfirst(outcome.value.replace("_", " ")),
+                required=False,
+                max_length=500,
+                initial=self.instance.exits.get(outcome.value, ""),
+                help_text=f"{MEANINGS[outcome]}{at}",
+                validators=[validate_exit],
+                widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off"}),
+            )
+
+    def groups(self) -> list[Group]:
+        """Return the fields under their headings."""
+        return [
+            Group(heading, description, [Setting(self[name], "") for name in names])
+            for heading, description, names in self.GROUPS
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse one name for two ids, one code for two outcomes that differ in pay, and a promise without a code."""
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        own = PANELS[cleaned["panel"]].names
+        names = [cleaned[name] or usual for name, usual in zip(self.PARAMETERS, own, strict=True)]
+        given = [name for name in names if name]
+        if len(set(given)) < len(given):
+            twice = next(name for name in given if given.count(name) > 1)
+            self.add_error("participant_parameter", f"“{twice}” stands for two ids; give each a name of its own.")
+        completed, failed = cleaned["exit_completed"], cleaned["exit_failed_attention"]
+        if cleaned["sends_failed_attention"] and not failed:
+            self.add_error("exit_failed_attention", "Give the code that sessions left out end with, or untick it.")
+        for name in self.EXITS[1:]:
+            if completed and cleaned[name] == completed and name != "exit_failed_attention":
+                self.add_error(name, f"“{completed}” says that everything was answered; give this outcome another one.")
+        if not self.errors:
+            exits = zip(Outcome, self.EXITS, strict=True)
+            self.instance.exits = {outcome.value: cleaned[name] for outcome, name in exits if cleaned[name]}
+        return cleaned
+
+
+def validate_exit(way: str) -> None:
+    """Check the code or the address for an outcome."""
+    try:
+        exit_check(way)
+    except ExitInvalid as error:
+        raise ValidationError(str(error)) from error
+
+
+validate_parameter = RegexValidator(
+    r"^[A-Za-z0-9_.-]+\Z", "A parameter's name has letters, digits, dots, dashes and nothing else; copy it once more."
+)
 
 
 def lines_normalise(text: str) -> str:

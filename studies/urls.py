@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from studies.views import entry, rating, stimuli
+from studies.views import entry, hand_in, rating, stimuli
 
 app_name = "studies"
 
@@ -11,4 +11,5 @@ urlpatterns = [
     path("r/<slug:session_code>/", rating.rate, name="rate"),
     path("r/<slug:session_code>/t/<slug:trial_code>", stimuli.stimulus, name="stimulus"),
     path("r/<slug:session_code>/answer", rating.answer, name="answer"),
+    path("r/<slug:session_code>/hand-in", hand_in.hand_in, name="hand_in"),
 ]

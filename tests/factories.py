@@ -139,6 +139,13 @@ def make_open_study(**options: Any) -> Study:
     return make_study(state=StudyState.OPEN, **options)
 
 
+def make_small_study(*, state: StudyState = StudyState.OPEN, **options: Any) -> Study:
+    """Make a study for tests that need one, but not its pictures: four pairs a session, in a third of the time."""
+    counts = {"practice_count": 1, "test_count": 2, "golden_count": 1, "spare_photos": 0}
+    conditions = (ConditionSpec("bicubic"), ConditionSpec("bicubic", role="test", label="Smooth"))
+    return make_study(**{"state": state, "conditions": conditions} | counts | options)
+
+
 def answer_current(session: RatingSession, *, correct: bool = True, rt_ms: int = 700) -> Recorded:
     """Answer the current trial of a session, through the service."""
     trial = session.trials.get(code=passage_get(session).trials[0])

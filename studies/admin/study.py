@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_safe
 
-from studies.admin import study_exports, study_page, study_results, study_settings, study_steps
+from studies.admin import study_exports, study_page, study_recruitment, study_results, study_settings, study_steps
 from studies.admin.ownership import OwnedAdmin, researcher_of
 from studies.errors import EvalsiteError
 from studies.forms import StudyCreateForm
@@ -79,6 +79,7 @@ class StudyAdmin(OwnedAdmin):
         views: dict[str, tuple[str, StudyView]] = {
             "conditions": ("conditions/", study_settings.conditions_view),
             "protocol": ("protocol/", study_settings.protocol_view),
+            "recruitment": ("recruitment/", study_recruitment.recruitment_view),
             "results": ("results/", study_results.results_view),
             "preview": ("preview/", require_safe(study_page.preview_view)),
             "progress": ("progress.json", require_safe(study_page.progress_view)),

@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from studies.admin.ownership import OwnedAdmin
+from studies.admin.study_recruitment import entrance_url
 from studies.admin.study_steps import STEPS, steps_of
 from studies.methods import METHODS
 from studies.models import FINISHED, Assignment, Condition, Origin, SessionState, Study, StudyState
@@ -18,6 +19,7 @@ from studies.protocols import ANSWER_MS, PRESETS
 from studies.reports.palette import ConditionStyle, condition_style
 from studies.selectors.conduct import conduct_get
 from studies.selectors.progress import ConditionProgress, StudyProgress, progress_get
+from studies.selectors.recruitment import arrivals_get, recruitment_get
 from studies.selectors.results import origins_present
 from studies.selectors.studies import study_problems
 from studies.services.sessions import origin_sign
@@ -102,7 +104,9 @@ def study_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
         "can_edit": study.state == StudyState.DRAFT,
         "can_delete": model_admin.has_delete_permission(request, study),
         "can_vote": study.state in (StudyState.OPEN, StudyState.PAUSED),
-        "vote_link": request.build_absolute_uri(reverse("studies:entry", args=[study.code])),
+        "vote_link": entrance_url(request, study),
+        "has_ids": recruitment_get(study).way.has_ids,
+        "arrivals": arrivals_get(study),
         "problems": problems,
         "rows": conditions_rows(progress),
         "progress": progress,

@@ -4,6 +4,7 @@ from studies.models.choices import Kind, Side
 from studies.models.pair import Pair
 from studies.models.photo import Cropping, Photo, PhotoSet
 from studies.models.rater import FINISHED, Origin, Rater, RatingSession, SessionState
+from studies.models.recruitment import ArrivalCount, PanelEntry, Recruitment
 from studies.models.researcher import Researcher
 from studies.models.sample import Sample, SampleStatus
 from studies.models.study import (
@@ -25,6 +26,7 @@ from studies.models.trial import Response, Trial
 __all__ = [
     "ACTIVE",
     "FINISHED",
+    "ArrivalCount",
     "Assignment",
     "ComparisonFamily",
     "Condition",
@@ -34,10 +36,12 @@ __all__ = [
     "MissedExposure",
     "Origin",
     "Pair",
+    "PanelEntry",
     "Photo",
     "PhotoSet",
     "Rater",
     "RatingSession",
+    "Recruitment",
     "Researcher",
     "Response",
     "Role",

@@ -14,8 +14,8 @@ PANEL = Panel(
     names=Names("participantId", "assignmentId", "projectId"),
     steps=(
         (
-            "On Connect, give the link above as the address of the project, and let Connect add its three parameters; if "
-            "your project names them otherwise, set the names below."
+            "On Connect, give the link above as the address of the project, and let Connect add its three parameters; "
+            "if your project names them otherwise, set the names below."
         ),
         "Copy the completion redirect, or the completion code, into the field “Completed” below.",
         (

@@ -88,6 +88,16 @@ class Panel:
         """Return whether raters come with an id."""
         return self.slug != "open"
 
+    @property
+    def is_named(self) -> bool:
+        """Return whether raters know it by its label."""
+        return self.slug not in {"open", "generic"}
+
+    @property
+    def place(self) -> str:
+        """Return where raters found the study, as they would say it."""
+        return f"its page at {self.label}" if self.is_named else "the place where you found it"
+
     def entrance_url(self, address: str, names: Names) -> str:
         """Return the address that the panel is given for a study.
 
@@ -112,14 +122,14 @@ class Panel:
         participant, session, study = (query.get(name, "").strip() if name else "" for name in names)
         if not participant:
             raise ArrivalInvalid(
-                f"Its address lacks “{names.participant}”, by which {self.label} says who you are; "
-                f"open the study from its page at {self.label} once more."
+                f"Its address lacks “{names.participant}”, which says who you are; "
+                f"open the study from {self.place} once more."
             )
         for name, value in zip(names, (participant, session, study), strict=True):
             if value and (len(value) > ID_LENGTH or not _ID.fullmatch(value)):
                 raise ArrivalInvalid(
-                    f"In its address “{name}” is “{value[:40]}”, which is no id of {self.label}; "
-                    f"open the study from its page at {self.label} once more."
+                    f"In its address “{name}” is “{value[:40]}”, which cannot be; "
+                    f"open the study from {self.place} once more."
                 )
         return Arrival(participant, session, study)
 

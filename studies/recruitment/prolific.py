@@ -19,8 +19,8 @@ PANEL = Panel(
         ),
         (
             "Under “Completion codes” make one code for each outcome that you tell apart, with the type named at its "
-            "field below, and paste it there. Choose there, too, what Prolific does with it: approve, review, or ask for "
-            "a return."
+            "field below, and paste it there. Choose there, too, what Prolific does with it: approve, review, or ask "
+            "for a return."
         ),
         (
             "Being left out of the analysis is no ground for not being paid: Prolific's rules for rejections are "

@@ -44,7 +44,7 @@ def session_get(*, code: str) -> RatingSession:
         SessionUnknown: If no session has this code.
     """
     try:
-        return RatingSession.objects.select_related("study__photo_set", "rater").get(code=code)
+        return RatingSession.objects.select_related("study__photo_set", "study__recruitment", "rater").get(code=code)
     except RatingSession.DoesNotExist as error:
         raise SessionUnknown("This address belongs to no session; open the link to the study once more.") from error
 

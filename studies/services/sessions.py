@@ -10,14 +10,16 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from studies import planning
-from studies.errors import StudyFull, StudyNotOpen, TokenInvalid
+from studies.errors import ParticipantElsewhere, StudyFull, StudyNotOpen, TokenInvalid
 from studies.models import (
     Assignment,
     Condition,
     Kind,
     Origin,
+    PanelEntry,
     Rater,
     RatingSession,
+    Recruitment,
     Response,
     Role,
     SessionState,
@@ -26,6 +28,8 @@ from studies.models import (
     Trial,
 )
 from studies.models.choices import token_make
+from studies.recruitment import Arrival
+from studies.selectors.recruitment import entry_find, recruitment_get, taken_elsewhere
 from studies.selectors.sessions import still_running
 from studies.selectors.studies import pair_options
 from studies.statistics import attention
@@ -73,7 +77,15 @@ def session_check(*, study: Study, origin: Origin) -> None:
         raise StudyNotOpen(_NOT_OPEN.get(StudyState(study.state), "It has not opened yet. Come back later."))
 
 
-def session_start(*, study: Study, origin: Origin = Origin.PERSON, entry_token: str = "") -> RatingSession:
+def place_check(*, study: Study, origin: Origin) -> None:
+    """Raise `StudyFull` if every place of the study is taken by a finished or running session."""
+    if origin == Origin.PERSON and min(_places_taken(study, origin=origin).values()) >= study.raters_wanted:
+        raise StudyFull("This study has all the participants it needs. Thank you for coming.")
+
+
+def session_start(
+    *, study: Study, origin: Origin = Origin.PERSON, entry_token: str = "", arrival: Arrival | None = None
+) -> RatingSession:
     """Plan a session for a new rater who has consented, and keep it; a consent that comes again starts nothing.
 
     Args:
@@ -81,29 +93,39 @@ def session_start(*, study: Study, origin: Origin = Origin.PERSON, entry_token: 
         origin: What the rater is.
         entry_token: The word of the consent form: a form that is sent twice gets the session that it got first. A new
             one if empty, or if it was used for another study or origin.
+        arrival: Who came, if a panel says so: a participant gets the session that they got first.
 
     Raises:
+        ParticipantElsewhere: If the participant has a session in another study of the same group.
         StudyNotOpen: If the study takes no raters of this origin now.
         StudyFull: If every place is taken by a finished or running session.
         PlanImpossible: If the study has too few photos.
     """
     token = entry_token or token_make()
     try:
-        return _session_create(study, origin=origin, token=token)
+        return _session_create(study, origin=origin, token=token, arrival=arrival)
     except IntegrityError:
         if not RatingSession.objects.filter(entry_token=token).exists():
             raise
-        return _session_create(study, origin=origin, token=token)  # the same form, sent twice at once, finds the other
+        # The same form, sent twice at once, finds the other.
+        return _session_create(study, origin=origin, token=token, arrival=arrival)
 
 
-def _session_create(study: Study, *, origin: Origin, token: str) -> RatingSession:
-    """Return the session that the token started, or a new one."""
+def _session_create(study: Study, *, origin: Origin, token: str, arrival: Arrival | None) -> RatingSession:
+    """Return the session that the token or the participant started, or a new one."""
     seed = secrets.randbits(62)
     rng = np.random.default_rng(seed)
     with transaction.atomic():
-        study = Study.objects.select_for_update().get(pk=study.pk)  # places and balance are counted one rater at a time
+        study = _study_lock(study)  # places and balance are counted one rater at a time
+        recruitment = recruitment_get(study)
+        if arrival is not None:
+            entry = entry_find(study=study, panel=recruitment.panel, participant=arrival.participant)
+            if entry is not None:
+                return entry.session
+            if taken_elsewhere(recruitment=recruitment, participant=arrival.participant):
+                raise ParticipantElsewhere("You have taken part in another study of this series, and one is enough.")
         used = RatingSession.objects.filter(entry_token=token).select_related("rater").first()
-        if used is not None and (used.study_id, used.rater.origin) == (study.pk, origin):
+        if used is not None and (used.study_id, used.rater.origin) == (study.pk, origin) and arrival is None:
             return used
         session_check(study=study, origin=origin)
         tested = list(study.conditions.filter(role=Role.TEST).order_by("position"))
@@ -123,6 +145,16 @@ def _session_create(study: Study, *, origin: Origin, token: str) -> RatingSessio
             consent_sha256=hashlib.sha256(study.consent_text.encode()).hexdigest(),
             entry_token=token if used is None else token_make(),
         )
+        if arrival is not None:
+            PanelEntry.objects.create(
+                study=study,
+                panel=recruitment.panel,
+                participant=arrival.participant,
+                panel_session=arrival.session,
+                panel_study=arrival.study,
+                submit_to=arrival.submit_to,
+                session=session,
+            )
         Trial.objects.bulk_create(
             [
                 Trial(
@@ -139,22 +171,39 @@ def _session_create(study: Study, *, origin: Origin, token: str) -> RatingSessio
     return session
 
 
+def _study_lock(study: Study) -> Study:
+    """Return the study as it stands, and let nobody else start a session in it, or in its group, before we have."""
+    group = recruitment_get(study).group
+    studies = Study.objects.filter(pk=study.pk)
+    if group:
+        studies |= Study.objects.filter(
+            owner=study.owner_id, pk__in=Recruitment.objects.filter(group=group).values("study")
+        )
+    locked = {each.pk: each for each in studies.select_for_update().order_by("pk")}
+    return locked[study.pk]
+
+
 def _condition_choose(
     study: Study, tested: list[Condition], *, origin: Origin, rng: np.random.Generator
 ) -> Condition | None:
     """Return the condition with the fewest finished and running sessions, or None if sessions are mixed."""
+    place_check(study=study, origin=origin)
+    if study.assignment == Assignment.MIXED:
+        return None
+    counts = _places_taken(study, origin=origin)
+    least = min(counts.values())
+    fewest = [condition for condition in tested if counts[condition.pk] == least]
+    return fewest[int(rng.integers(len(fewest)))]
+
+
+def _places_taken(study: Study, *, origin: Origin) -> dict[int | None, int]:
+    """Return how many places are taken by each tested condition, or under None by all when sessions are mixed."""
     places = Q(rater__origin=origin) & (Q(state=SessionState.COMPLETE) | still_running())
     sessions = RatingSession.objects.filter(places, study=study)
     is_mixed = study.assignment == Assignment.MIXED
-    counts = dict.fromkeys((None,) if is_mixed else (condition.pk for condition in tested), 0)
-    counts |= dict(sessions.values_list("condition").annotate(n=Count("pk")).order_by())
-    least = min(counts.values())
-    if origin == Origin.PERSON and least >= study.raters_wanted:
-        raise StudyFull("This study has all the participants it needs. Thank you for coming.")
-    if is_mixed:
-        return None
-    fewest = [condition for condition in tested if counts[condition.pk] == least]
-    return fewest[int(rng.integers(len(fewest)))]
+    tested = study.conditions.filter(role=Role.TEST).values_list("pk", flat=True)
+    taken: dict[int | None, int] = dict.fromkeys((None,) if is_mixed else tested, 0)
+    return taken | dict(sessions.values_list("condition").annotate(n=Count("pk")).order_by())
 
 
 def session_finish(*, session: RatingSession) -> None:

@@ -1,5 +1,6 @@
-"""The way into a study: what it is about, consent, and the start of a session."""
+"""The way into a study: what it is about, consent, and the start of a session; and the ways out before one starts."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -7,12 +8,22 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from studies.errors import StudyUnknown
+from studies.errors import ArrivalInvalid, EvalsiteError, ParticipantElsewhere, StudyFull, StudyNotOpen, StudyUnknown
 from studies.forms import ConsentForm
-from studies.models import Origin, Study
+from studies.models import Origin, RatingSession, Recruitment, Study
 from studies.models.choices import token_make
-from studies.services.sessions import origin_verify, session_check, session_start
-from studies.views.errors import errors_as_pages
+from studies.recruitment import Arrival, Outcome, mturk
+from studies.selectors.recruitment import entry_find, recruitment_get, taken_elsewhere
+from studies.services.recruitment import arrival_count, entry_refresh, ticket_read, ticket_sign
+from studies.services.sessions import origin_verify, place_check, session_check, session_start
+from studies.views.errors import ANSWERS, errors_as_pages
+
+OUTCOMES: dict[type[EvalsiteError], Outcome] = {
+    ParticipantElsewhere: Outcome.SCREENED_OUT,
+    StudyFull: Outcome.FULL,
+    StudyNotOpen: Outcome.CLOSED,
+}
+"""What a panel hears when a rater is turned away."""
 
 
 @csrf_exempt  # Raters have no cookie, so nobody else's page can act for them: a forged form only starts a new session.
@@ -20,18 +31,126 @@ from studies.views.errors import errors_as_pages
 @never_cache
 @errors_as_pages
 def entry(request: HttpRequest, study_code: str) -> HttpResponse:
-    """Show what the study asks of a rater; with consent, start a session."""
+    """Show what the study asks of a rater; with consent, start a session, and without, lead back to the panel."""
     study = study_get(code=study_code)
     token = request.GET.get("origin", "")
     origin = origin_verify(study=study, token=token) if token else Origin.PERSON
+    recruitment = recruitment_get(study)
+    is_task_preview = recruitment.panel == mturk.PANEL.slug and mturk.is_preview(request.GET)
+    arrival = None if is_task_preview else arrival_get(request, recruitment, origin=origin)
+    try:
+        session = session_known(recruitment, arrival)
+        if session is None and request.method == "POST":
+            if "declines" in request.POST:
+                return declined(request, recruitment, arrival, origin=origin)
+            session = session_begin(request, study, arrival, origin=origin)
+        if session is not None:
+            return HttpResponseRedirect(reverse("studies:rate", args=[session.code]), status=303)
+        return landing(request, recruitment, arrival, origin=origin, is_task_preview=is_task_preview)
+    except tuple(OUTCOMES) as error:
+        if origin == Origin.PERSON and request.method != "HEAD":
+            arrival_count(study=study, what="turned_away")
+        status, title = ANSWERS[type(error)]
+        context = {
+            "title": title,
+            "words": str(error),
+            "study_code": study.code,
+            "origin": origin,
+            "panel": recruitment.way,
+            "leads": recruitment.exit_get(OUTCOMES[type(error)], arrival),
+        }
+        return render(request, "studies/message.html", context, status=status)
+
+
+def arrival_get(request: HttpRequest, recruitment: Recruitment, *, origin: Origin) -> Arrival | None:
+    """Return who came, by the form's ticket or else by the address; None if the study's way in brings no ids.
+
+    Raises:
+        ArrivalInvalid: If an id is missing or cannot be one.
+        TokenInvalid: If the ticket is forged, too old or another study's.
+    """
+    if origin != Origin.PERSON or not recruitment.way.has_ids:
+        return None
+    if request.method == "POST":
+        return ticket_read(study=recruitment.study, ticket=request.POST.get("ticket", ""))
+    arrival = recruitment.way.arrival_read(request.GET, recruitment.names)
+    if recruitment.panel != mturk.PANEL.slug:
+        return arrival
+    if not settings.MTURK:
+        raise ArrivalInvalid("Mechanical Turk is switched off on this site; ask whoever runs the study.")
+    return arrival._replace(submit_to=mturk.submit_host(request.GET))
+
+
+def session_known(recruitment: Recruitment, arrival: Arrival | None) -> RatingSession | None:
+    """Return the session of a participant who was here before, on whatever device.
+
+    Raises:
+        ParticipantElsewhere: If they were in another study of the group instead.
+    """
+    if arrival is None:
+        return None
+    known = entry_find(study=recruitment.study, panel=recruitment.panel, participant=arrival.participant)
+    if known is not None:
+        entry_refresh(entry=known, arrival=arrival)
+        return known.session
+    if taken_elsewhere(recruitment=recruitment, participant=arrival.participant):
+        raise ParticipantElsewhere("You have taken part in another study of this series, and one is enough.")
+    return None
+
+
+def session_begin(
+    request: HttpRequest, study: Study, arrival: Arrival | None, *, origin: Origin
+) -> RatingSession | None:
+    """Start a session if the form says that the rater agrees."""
+    form = ConsentForm(request.POST)
+    if not form.is_valid():
+        return None
+    return session_start(study=study, origin=origin, entry_token=form.cleaned_data["entry_token"], arrival=arrival)
+
+
+def landing(
+    request: HttpRequest, recruitment: Recruitment, arrival: Arrival | None, *, origin: Origin, is_task_preview: bool
+) -> HttpResponse:
+    """Show the first page, with what was wrong in the form that was sent.
+
+    Raises:
+        StudyNotOpen: If the study takes nobody now.
+        StudyFull: If it has no place left.
+    """
+    study = recruitment.study
     form = ConsentForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        session = session_start(study=study, origin=origin, entry_token=form.cleaned_data["entry_token"])
-        return HttpResponseRedirect(reverse("studies:rate", args=[session.code]), status=303)
+    is_faulty = bool(form.errors)
     session_check(study=study, origin=origin)
-    sent_token = form.cleaned_data.get("entry_token") if form.is_bound else None
-    context = {"study": study, "form": form, "origin": origin, "entry_token": sent_token or token_make()}
-    return render(request, "studies/landing.html", context, status=400 if form.is_bound else 200)
+    place_check(study=study, origin=origin)
+    if origin == Origin.PERSON and request.method == "GET" and not is_task_preview:
+        arrival_count(study=study, what="arrived")
+    sent_token = form.cleaned_data.get("entry_token") if is_faulty else None
+    context = {
+        "study": study,
+        "form": form,
+        "origin": origin,
+        "entry_token": sent_token or token_make(),
+        "form_address": request.path if arrival else request.get_full_path(),
+        "ticket": ticket_sign(study=study, arrival=arrival) if arrival else "",
+        "panel": recruitment.way,
+        "is_task_preview": is_task_preview,
+    }
+    return render(request, "studies/landing.html", context, status=400 if is_faulty else 200)
+
+
+def declined(
+    request: HttpRequest, recruitment: Recruitment, arrival: Arrival | None, *, origin: Origin
+) -> HttpResponse:
+    """Let a rater go who does not agree: nothing is kept but that somebody declined."""
+    if origin == Origin.PERSON:
+        arrival_count(study=recruitment.study, what="declined")
+    context = {
+        "study": recruitment.study,
+        "origin": origin,
+        "panel": recruitment.way,
+        "leads": recruitment.exit_get(Outcome.NO_CONSENT, arrival),
+    }
+    return render(request, "studies/declined.html", context)
 
 
 def study_get(*, code: str) -> Study:
@@ -41,7 +160,7 @@ def study_get(*, code: str) -> Study:
         StudyUnknown: If there is none.
     """
     try:
-        return Study.objects.select_related("photo_set").get(code=code)
+        return Study.objects.select_related("photo_set", "recruitment").get(code=code)
     except Study.DoesNotExist as error:
         raise StudyUnknown(
             "The link may have been cut short. Open it once more, whole, or ask for it again where you found it."

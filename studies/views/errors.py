@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from studies.errors import (
+    ArrivalInvalid,
     EvalsiteError,
+    ParticipantElsewhere,
     PictureMissing,
     PlanImpossible,
     SessionUnknown,
@@ -32,6 +34,8 @@ class Answer(NamedTuple):
 
 
 ANSWERS: dict[type[EvalsiteError], Answer] = {
+    ArrivalInvalid: Answer(400, "This link is not whole"),
+    ParticipantElsewhere: Answer(409, "You have been here before"),
     PictureMissing: Answer(410, "This pair cannot be shown"),
     PlanImpossible: Answer(409, "This study cannot start"),
     SessionUnknown: Answer(404, "Nothing is kept at this address"),

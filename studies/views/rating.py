@@ -13,6 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 from studies.errors import StudyNotOpen
 from studies.forms import ResponseForm
 from studies.models import RatingSession, SessionState, Side, StudyState
+from studies.recruitment import Exit, mturk
+from studies.selectors.recruitment import arrival_of, exit_of, recruitment_get
 from studies.selectors.sessions import Passage, passage_get, session_get
 from studies.services.responses import response_record
 from studies.views.errors import errors_as_json, errors_as_pages
@@ -26,7 +28,12 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
     session = session_get(code=session_code)
     if session.study.state == StudyState.CLOSED and session.state == SessionState.ACTIVE:
         raise StudyNotOpen("It was closed before you had finished. What you answered is kept. Thank you.")
-    context = {"study": session.study, "origin": session.rater.origin, "state": state_json(session)}
+    context = {
+        "study": session.study,
+        "origin": session.rater.origin,
+        "panel": recruitment_get(session.study).way,
+        "state": state_json(session),
+    }
     return render(request, "studies/rate.html", context)
 
 
@@ -66,7 +73,7 @@ def answer(request: HttpRequest, session_code: str) -> HttpResponse:
     )
     feedback = recorded.feedback
     told = None if feedback is None else {"correct": feedback.correct, "photo_side": feedback.photo_side}
-    return JsonResponse({"feedback": told, "passage": passage_json(recorded.passage)})
+    return JsonResponse({"feedback": told, "passage": passage_json(recorded.passage, session=session)})
 
 
 def state_json(session: RatingSession) -> dict[str, Any]:
@@ -91,18 +98,29 @@ def state_json(session: RatingSession) -> dict[str, Any]:
             "session": f"evalsite.session.{study.code}.{session.rater.origin}",
             "answer": f"evalsite.answer.{session.code}",
         },
-        "passage": passage_json(passage_get(session)),
+        "passage": passage_json(passage_get(session), session=session),
     }
 
 
-def passage_json(passage: Passage) -> dict[str, Any]:
-    """Return where a session stands: phase, counts and opaque codes, the same for every pair."""
+def passage_json(passage: Passage, *, session: RatingSession) -> dict[str, Any]:
+    """Return where a session stands: phase, counts and opaque codes, the same for every pair.
+
+    Where to go at the end, and with what code, is told once everything is kept, and not before.
+    """
+    leads = exit_of(session) if passage.phase == "finished" else Exit()
     return {
         "phase": passage.phase,
         "position": passage.position,
         "count": passage.count,
         "trials": passage.trials,
-        "completion_code": passage.completion_code,
+        "completion_code": leads.code,
+        "completion_url": completion_url(session, leads) if passage.phase == "finished" else "",
         "is_first": passage.is_first,
         "is_phase_start": passage.is_phase_start,
     }
+
+
+def completion_url(session: RatingSession, leads: Exit) -> str:
+    """Return where a finished session's rater goes: to the panel, or to the form that hands an assignment in."""
+    is_handed_in = recruitment_get(session.study).panel == mturk.PANEL.slug and arrival_of(session) is not None
+    return reverse("studies:hand_in", args=[session.code]) if is_handed_in else leads.url

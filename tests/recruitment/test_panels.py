@@ -141,7 +141,13 @@ def test_assignment_is_handed_in_at_the_host_that_gave_it() -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["", "https://evil.example", "http://www.mturk.com", "https://www.mturk.com.evil.example", "https://www.mturk.com/x"],
+    [
+        "",
+        "https://evil.example",
+        "http://www.mturk.com",
+        "https://www.mturk.com.evil.example",
+        "https://www.mturk.com/x",
+    ],
 )
 def test_no_other_host_is_ever_handed_anything(host: str) -> None:
     with pytest.raises(ArrivalInvalid, match="which is no host of Mechanical Turk"):

@@ -132,7 +132,18 @@ def test_pages_of_all_pairs_differ_in_place_and_codes_only(sessions: list[list[S
         assert len({pair.page for pair in middle}) == 1
         keys = {frozenset(pair.state["passage"]) for pair in session}
         assert keys == {
-            frozenset({"phase", "position", "count", "trials", "completion_code", "is_first", "is_phase_start"})
+            frozenset(
+                {
+                    "phase",
+                    "position",
+                    "count",
+                    "trials",
+                    "completion_code",
+                    "completion_url",
+                    "is_first",
+                    "is_phase_start",
+                }
+            )
         }
 
 
@@ -146,6 +157,7 @@ def test_replies_to_all_pairs_differ_in_place_and_codes_only(sessions: list[list
                 "position": place,
                 "count": 45,
                 "completion_code": "",
+                "completion_url": "",
                 "is_first": False,
                 "is_phase_start": False,
             }

@@ -265,9 +265,13 @@ async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
 
 // --- The session -----------------------------------------------------------------------------------------------------
 
-function thanksShow({ completion_code: code }) {
+function thanksShow({ completion_code: code, completion_url: url }) {
   memory.write(keys.session, { address: addresses.session, finished: true });
   byId("code").textContent = code;
+  byId("code-card").hidden = code === "";
+  byId("finish-card").hidden = url === "";
+  byId("may-close").hidden = url !== "";
+  if (url !== "") byId("finish").href = url;
   panelShow("thanks");
   byId("copy").addEventListener("click", async () => {
     try {

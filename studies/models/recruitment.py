@@ -1,0 +1,132 @@
+"""How raters come to a study and where they go: the panel's settings, who came from it, and counts of arrivals."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from studies.models.rater import RatingSession
+from studies.models.study import Study
+from studies.recruitment import PANELS, Arrival, Exit, Names, Outcome, Panel
+
+
+class Recruitment(models.Model):
+    """The way into one study and out again. Codes may change at any time: they are no part of the design."""
+
+    study = models.OneToOneField(Study, models.CASCADE, related_name="recruitment")
+    panel = models.CharField(
+        max_length=16,
+        default="open",
+        choices=[(panel.slug, panel.label) for panel in PANELS.values()],
+        help_text="Save to see what to paste where.",
+    )
+    participant_parameter = models.CharField(
+        "parameter with the participant's id", max_length=40, blank=True, help_text="Empty: the panel's usual name."
+    )
+    session_parameter = models.CharField(
+        "parameter with the id of the visit", max_length=40, blank=True, help_text="Empty: the panel's usual name."
+    )
+    study_parameter = models.CharField(
+        "parameter with the panel's id of the study",
+        max_length=40,
+        blank=True,
+        help_text="Empty: the panel's usual name.",
+    )
+    exits = models.JSONField(default=dict, blank=True, help_text="Outcome -> code or address.")
+    sends_failed_attention = models.BooleanField(
+        "sessions left out end as “failed attention”",
+        default=False,
+        help_text="Being left out of the analysis and not being paid are two decisions. Without this tick, a rater "
+        "whose session a rule leaves out ends as completed, as everybody else does.",
+    )
+    group = models.CharField(
+        "group of studies",
+        max_length=60,
+        blank=True,
+        help_text="Participants of a panel can take part in one of your studies with the same word here. "
+        "Empty: only this study counts.",
+    )
+
+    class Meta:
+        """Rules."""
+
+        verbose_name_plural = "recruitment"
+
+    def __str__(self) -> str:
+        """Return the study and its panel."""
+        return f"{self.study}: {self.way.label}"
+
+    @property
+    def way(self) -> Panel:
+        """Return the panel's adapter."""
+        return PANELS[self.panel]
+
+    @property
+    def names(self) -> Names:
+        """Return the parameters that carry the panel's ids."""
+        own = (self.participant_parameter, self.session_parameter, self.study_parameter)
+        return Names(*(name or usual for name, usual in zip(own, self.way.names, strict=True)))
+
+    def exit_get(self, outcome: Outcome, arrival: Arrival | None) -> Exit:
+        """Return the code and the address for an outcome."""
+        return self.way.exit_get(outcome, self.exits, arrival)
+
+
+class PanelEntry(models.Model):
+    """Who came from a panel to which session: the only place where a panel's ids are kept, apart from the answers.
+
+    No export reads it, and `manage.py panel_ids_delete` empties it.
+    """
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="panel_entries")
+    panel = models.CharField(max_length=16)
+    participant = models.CharField(max_length=128)
+    panel_session = models.CharField(max_length=128, blank=True, help_text="The panel's id of the latest visit.")
+    panel_study = models.CharField(max_length=128, blank=True)
+    submit_to = models.CharField(max_length=60, blank=True, help_text="Where Mechanical Turk wants the end.")
+    session = models.OneToOneField(RatingSession, models.CASCADE, related_name="panel_entry")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        """Rules and order."""
+
+        ordering = ("pk",)
+        verbose_name_plural = "panel entries"
+        constraints = (
+            models.UniqueConstraint(fields=["study", "panel", "participant"], name="panelentry_one_per_participant"),
+            models.CheckConstraint(condition=~Q(participant=""), name="panelentry_has_participant"),
+        )
+
+    def __str__(self) -> str:
+        """Return the session, without the participant's id."""
+        return f"entry of {self.session}"
+
+    @property
+    def arrival(self) -> Arrival:
+        """Return the ids as they came last."""
+        return Arrival(self.participant, self.panel_session, self.panel_study, self.submit_to)
+
+
+class ArrivalCount(models.Model):
+    """What came of visits to a study's first page on one day (UTC), of people only and without any id.
+
+    `arrived` counts how often the page was shown; who loads it twice counts twice. Those who agreed are sessions.
+    """
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="arrivals")
+    day = models.DateField()
+    arrived = models.PositiveIntegerField(default=0, help_text="First pages shown.")
+    declined = models.PositiveIntegerField(default=0, help_text="Said that they do not want to take part.")
+    turned_away = models.PositiveIntegerField(
+        default=0, help_text="Found the study full, closed, or done in another study of its group."
+    )
+    wrong_device = models.PositiveIntegerField(default=0, help_text="Left because of their device.")
+
+    class Meta:
+        """Rules and order."""
+
+        ordering = ("study", "day")
+        constraints = (models.UniqueConstraint(fields=["study", "day"], name="arrivalcount_one_per_day"),)
+
+    def __str__(self) -> str:
+        """Return the day and its number of arrivals."""
+        return f"{self.day}: {self.arrived}"

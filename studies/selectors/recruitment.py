@@ -1,0 +1,73 @@
+"""How raters come to a study, who came, and where they go at the end."""
+
+from typing import NamedTuple
+
+from django.db.models import Sum
+
+from studies.models import PanelEntry, RatingSession, Recruitment, SessionState, Study
+from studies.recruitment import Arrival, Exit, Outcome
+
+
+class Arrivals(NamedTuple):
+    """What came of visits to a study's first page, over all days; see `ArrivalCount`."""
+
+    arrived: int
+    declined: int
+    turned_away: int
+    wrong_device: int
+
+
+def recruitment_get(study: Study) -> Recruitment:
+    """Return how raters come to the study: by the open link if nothing was set."""
+    try:
+        return study.recruitment
+    except Recruitment.DoesNotExist:
+        return Recruitment(study=study)
+
+
+def arrivals_get(study: Study) -> Arrivals:
+    """Return the counts of a study."""
+    sums = study.arrivals.aggregate(**{name: Sum(name, default=0) for name in Arrivals._fields})
+    return Arrivals(**sums)
+
+
+def arrival_of(session: RatingSession) -> Arrival | None:
+    """Return the panel's ids of a session; None if it came without, or they were deleted."""
+    try:
+        return session.panel_entry.arrival
+    except PanelEntry.DoesNotExist:
+        return None
+
+
+def entry_find(*, study: Study, panel: str, participant: str) -> PanelEntry | None:
+    """Return how a participant came to the study before; None if this is the first time."""
+    entries = PanelEntry.objects.filter(study=study, panel=panel, participant=participant)
+    return entries.select_related("session__rater").first()
+
+
+def outcome_of(session: RatingSession) -> Outcome:
+    """Return how a finished session ends for its panel, which may differ from how it counts."""
+    recruitment = recruitment_get(session.study)
+    is_told = session.state == SessionState.EXCLUDED and recruitment.sends_failed_attention
+    return Outcome.FAILED_ATTENTION if is_told else Outcome.COMPLETED
+
+
+def exit_of(session: RatingSession) -> Exit:
+    """Return what a finished session's rater takes along; a code of the session's own if the study has none."""
+    recruitment = recruitment_get(session.study)
+    leads = recruitment.exit_get(outcome_of(session), arrival_of(session))
+    return leads if any(leads) else Exit(code=session.completion_code)
+
+
+def taken_elsewhere(*, recruitment: Recruitment, participant: str) -> bool:
+    """Return whether a participant has a session in another study of the same owner and group."""
+    return bool(recruitment.group) and (
+        PanelEntry.objects.filter(
+            panel=recruitment.panel,
+            participant=participant,
+            study__recruitment__group=recruitment.group,
+            study__owner=recruitment.study.owner_id,
+        )
+        .exclude(study=recruitment.study)
+        .exists()
+    )

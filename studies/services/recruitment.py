@@ -1,0 +1,64 @@
+"""Raters come from panels: their arrival is signed, remembered once they consent, counted, and at last forgotten."""
+
+from datetime import datetime
+from typing import Literal
+
+from django.core import signing
+from django.db.models import F
+from django.utils import timezone
+
+from studies.errors import TokenInvalid
+from studies.models import ArrivalCount, PanelEntry, Study
+from studies.recruitment import Arrival
+
+TICKET_AGE_S = 24 * 60 * 60
+"""For how long a consent form from a panel can be sent."""
+
+_SALT = "studies.arrival"
+
+
+def ticket_sign(*, study: Study, arrival: Arrival) -> str:
+    """Return a word for the consent form that says who came, so that its address need not say so again."""
+    return signing.dumps([study.code, *arrival], salt=_SALT)
+
+
+def ticket_read(*, study: Study, ticket: str) -> Arrival:
+    """Return who came.
+
+    Raises:
+        TokenInvalid: If the ticket was changed, is too old or was made for another study.
+    """
+    try:
+        code, *ids = signing.loads(ticket, salt=_SALT, max_age=TICKET_AGE_S)
+    except signing.SignatureExpired as error:
+        raise TokenInvalid("This page has been open for too long; open the study from its panel once more.") from error
+    except signing.BadSignature as error:
+        raise TokenInvalid("This form has been changed on its way; open the study from its panel once more.") from error
+    if code != study.code:
+        raise TokenInvalid("This form belongs to another study; open this one from its panel once more.")
+    return Arrival(*ids)
+
+
+def arrival_count(*, study: Study, what: Literal["arrived", "declined", "turned_away", "wrong_device"]) -> None:
+    """Count one visit to a study's first page, by its day alone."""
+    today = timezone.now().date()
+    if not ArrivalCount.objects.filter(study=study, day=today).update(**{what: F(what) + 1}):
+        count, is_new = ArrivalCount.objects.get_or_create(study=study, day=today, defaults={what: 1})
+        if not is_new:  # another visit made the day's row in between
+            ArrivalCount.objects.filter(pk=count.pk).update(**{what: F(what) + 1})
+
+
+def entry_refresh(*, entry: PanelEntry, arrival: Arrival) -> None:
+    """Note the ids of a new visit by a participant who was here before: an assignment given back gets another id."""
+    if entry.arrival != arrival:
+        entry.panel_session, entry.panel_study, entry.submit_to = arrival[1:]
+        entry.save(update_fields=["panel_session", "panel_study", "submit_to"])
+
+
+def panel_ids_delete(*, before: datetime, study: Study | None = None) -> int:
+    """Forget who came before a time, in one study or in all; answers stay. Return how many were forgotten."""
+    entries = PanelEntry.objects.filter(created_at__lt=before)
+    if study is not None:
+        entries = entries.filter(study=study)
+    deleted, _ = entries.delete()
+    return deleted
