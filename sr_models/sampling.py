@@ -13,6 +13,8 @@ above; there the order is raster, and the vertical stack is computed a row at a 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -35,12 +37,18 @@ from sr_models.pixel_recursive import (
 )
 from sr_models.pixels import LEVELS, model_range
 
+ALIGNED = 16
+"""Numbers that a product's rows are a multiple of."""
+
+FEW_ROWS = 8
+"""Rows up to which a product is some two times as fast by numpy's BLAS as by torch's on a processor."""
+
 CHUNK = 64
 """Pictures sampled together: more gain nothing, since the caches leave the processor's own."""
 
 Choose = Callable[[Tensor, Tensor, int], Tensor]
 """`(logits (m, n, 256), pixels (m,), colour) -> (m, n)` intensities in 0..255: what the sub-pixels of one colour shall
-be at m pixels of n pictures. `pixels` are numbers in raster order."""
+be at m pixels of n pictures. `pixels` are numbers in raster order; `logits` are overwritten by the next call."""
 
 
 def uniforms(seeds: Sequence[int], *, height: int, width: int) -> NDArray[np.float64]:
@@ -133,15 +141,17 @@ class _Draw:
         self, noise: NDArray[np.float64], taus: NDArray[np.float64], *, device: torch.device, dtype: torch.dtype
     ) -> None:
         n = len(noise)
-        by_pixel = torch.from_numpy(noise).to(device, dtype).view(n, -1, COLOURS).permute(2, 1, 0)
-        self.noise = by_pixel.contiguous().unsqueeze(3)  # (3, H * W, n, 1)
+        by_pixel = torch.from_numpy(noise).to(device, dtype).view(n, -1, COLOURS).permute(1, 0, 2)
+        self.noise = by_pixel.contiguous()  # (H * W, n, 3)
         self.taus = None if (taus == 1).all() else torch.from_numpy(taus).to(device, dtype)[None, :, None]
 
     def __call__(self, logits: Tensor, pixels: Tensor, colour: int) -> Tensor:  # (m, n, 256) -> (m, n)
+        if colour == 0:
+            self.own = torch.split(self.noise.index_select(0, pixels), 1, dim=2)  # three of (m, n, 1)
         if self.taus is not None:
             logits = logits * self.taus
-        cumulative = torch.softmax(logits, dim=2).cumsum(dim=2)
-        threshold = self.noise[colour].index_select(0, pixels) * cumulative[:, :, -1:]
+        cumulative = torch.softmax(logits, dim=2).cumsum_(dim=2)
+        threshold = self.own[colour] * cumulative[:, :, -1:]
         return torch.searchsorted(cumulative, threshold, right=True).squeeze(2).clamp_(max=LEVELS - 1)
 
 
@@ -156,12 +166,12 @@ class _Step:
 
 
 def _steps(*, height: int, width: int, skew: int, device: torch.device) -> Iterator[_Step]:
+    first = torch.arange(height, device=device) * (width - skew)  # raster numbers at time 0
     for time in range(width + skew * (height - 1)):
         row = max(0, -(-(time - width + 1) // skew))
         last = min(height - 1, time // skew)
         if row <= last:  # with a skew of the width and more, one row may end before the next begins
-            rows = torch.arange(row, last + 1, device=device)
-            yield _Step(row, time - skew * row, last - row + 1, rows * width + time - skew * rows)
+            yield _Step(row, time - skew * row, last - row + 1, first[row : last + 1] + time)
 
 
 class Decoder:
@@ -213,29 +223,29 @@ class Decoder:
         self.stack.begin(n, height, width)
         skew = self.stack.skew or width  # without a wavefront, one row ends before the next begins
         expected = _Expected(n, height, width, skew=skew, device=self.device) if self.config.offsets else None
-        values = torch.empty(height * width, n, COLOURS, dtype=torch.uint8, device=self.device)
+        values = torch.empty(height * width, n, COLOURS, dtype=torch.int64, device=self.device)
         for step in _steps(height=height, width=width, skew=skew, device=self.device):
             self.stack.pixels_begin(step)
             self.head.pixels_begin(step)
-            medians = None if expected is None else expected.medians(step)
+            medians = None if expected is None else expected.medians(step).unbind(2)
             chosen: list[Tensor] = []
             for colour in range(COLOURS):
                 features = self.stack.features(colour)  # (m * n, features of the group)
                 predicted = None
                 if medians is not None:
-                    predicted = medians[:, :, colour] + chosen[-1] if chosen else medians[:, :, colour]
-                    predicted = predicted.clamp_(0, LEVELS - 1)
+                    predicted = medians[colour] if colour == 0 else medians[colour].add_(chosen[-1])
+                    predicted.clamp_(0, LEVELS - 1)
                 logits = self.head.logits(features, colour, predicted)
                 chosen.append(choose(logits.view(step.count, n, LEVELS), step.pixels, colour))
                 self.stack.chosen(colour, chosen[-1])
             pixel = torch.stack(chosen, dim=2)  # (m, n, 3)
-            values.index_copy_(0, step.pixels, pixel.to(torch.uint8))
+            values.index_copy_(0, step.pixels, pixel)
             self.stack.pixels_end(step)
             if expected is not None:
                 expected.pixels_end(step, pixel)
             if step.column + 1 == width:
                 progress((step.row + 1) / height)
-        return values.view(height, width, n, COLOURS).permute(2, 0, 1, 3)
+        return values.to(torch.uint8).view(height, width, n, COLOURS).permute(2, 0, 1, 3)
 
 
 def _pixels_view(maps: Tensor, step: _Step, *, skew: int, up: int, first: int, run: int) -> Tensor:
@@ -261,6 +271,45 @@ def _pixels_view(maps: Tensor, step: _Step, *, skew: int, up: int, first: int, r
     )
 
 
+class _Product:
+    """`x @ weight` into `out`, which all stay where they are, so that a run is one call.
+
+    Args:
+        x: `(rows, inner)` or `(layers, rows, inner)`.
+        weight: `(inner, columns)` or `(layers, inner, columns)`.
+        out: `(rows, columns)` or `(layers, rows, columns)`.
+    """
+
+    def __init__(self, x: Tensor, weight: Tensor, out: Tensor) -> None:
+        self.run: Callable[[], object]
+        if x.device.type == "cpu" and x.shape[-2] <= FEW_ROWS:
+            self.run = partial(np.matmul, x.numpy(), weight.numpy(), out=out.numpy())
+        else:
+            self.run = partial(torch.mm if x.ndim == 2 else torch.bmm, x, weight, out=out)
+
+
+class _HeadColour(NamedTuple):
+    """Where the last layers work for one colour, for so many rows at a time.
+
+    Attributes:
+        mine: `(rows, features of the group)`, where they are put beside those of the groups before.
+        hidden: `(rows, hidden of the group)`, and the product that fills it from the features.
+        given: `(rows, width)`, coefficients and offsets, and the product that fills it from all that is hidden so far.
+        logits: `(rows, 256)`, and the product of the coefficients that fills it, if there is a basis.
+        by_distance: `(rows, 512)`, and the product of the offsets that fills it, if there are any.
+    """
+
+    mine: Tensor
+    hidden: Tensor
+    hidden_fill: _Product
+    given: Tensor
+    given_fill: _Product
+    logits: Tensor
+    logits_fill: _Product | None
+    by_distance: Tensor
+    by_distance_fill: _Product | None
+
+
 class _Head:
     """The masked 1x1 layers, the sum with the conditioning network, and the last layer.
 
@@ -274,15 +323,22 @@ class _Head:
         self.config = config
         features, hidden = group_bounds(config.prior_channels), group_bounds(config.prior_head)
         head, exit_ = prior.head.masked_weight()[:, :, 0, 0].T * scale, prior.exit.masked_weight()[:, :, 0, 0].T
-        width = config.coefficients + config.offsets
+        # Products of odd sizes are slow: what a colour is given is filled up with zeros.
+        own = config.coefficients + config.offsets
+        width = -(-own // ALIGNED) * ALIGNED
+        exit_ = functional.pad(exit_.reshape(-1, COLOURS, own), (0, width - own))  # (head, 3, width)
         self.features, self.hidden = features, hidden
         self.head = [head[: features[g + 1], hidden[g] : hidden[g + 1]].contiguous() for g in range(COLOURS)]
         self.head_bias = [prior.head.bias[hidden[g] : hidden[g + 1]] for g in range(COLOURS)]
-        self.exit = [exit_[: hidden[g + 1], g * width : (g + 1) * width].contiguous() for g in range(COLOURS)]
-        self.exit_bias = prior.exit.bias.view(COLOURS, width)
+        self.exit = [exit_[: hidden[g + 1], g].contiguous() for g in range(COLOURS)]
+        self.exit_bias = functional.pad(prior.exit.bias.view(COLOURS, own), (0, width - own))
         self.basis = list(network.basis) if config.basis else None
-        self.offset_basis = list(network.offset_basis) if config.offsets else None
-        self.intensities = torch.arange(LEVELS, device=head.device)
+        self.offset_basis = None
+        if config.offsets:
+            by_distance = network.offset_basis  # (3, offsets, 511)
+            self.offset_basis = list(functional.pad(by_distance, (0, 1, 0, width - own)))
+        intensities = torch.arange(LEVELS, device=head.device)
+        self.distances = LEVELS - 1 - intensities[:, None] + intensities  # (predicted, intensity) -> place among 511
 
     def begin(self, conditioning: Tensor, *, which: Tensor | None) -> None:
         """Take the coefficients of the conditioning network `(inputs, 3 * coefficients, H, W)`."""
@@ -292,7 +348,31 @@ class _Head:
         self.conditioning[..., : self.config.coefficients] += split
         self.which = which
         self.n = inputs if which is None else len(which)
-        self.scratches: dict[int, list[tuple[Tensor, Tensor, Tensor, Tensor]]] = {}
+        self.scratches: dict[int, list[_HeadColour]] = {}
+
+    def _scratch(self, rows: int) -> list[_HeadColour]:
+        like, c = self.conditioning, self.config.coefficients
+        seen, found = like.new_empty(rows, self.features[-1]), like.new_empty(rows, self.hidden[-1])
+        colours = []
+        for g, (low, high) in enumerate(pairwise(self.hidden)):
+            end = self.features[g + 1]
+            given = like.new_empty(rows, like.shape[-1])
+            logits = given[:, :c] if self.basis is None else like.new_empty(rows, LEVELS)
+            by_distance = like.new_empty(rows, 2 * LEVELS)
+            colours.append(
+                _HeadColour(
+                    seen[:, self.features[g] : end],
+                    found[:, low:high],
+                    _Product(seen[:, :end], self.head[g], found[:, low:high]),
+                    given,
+                    _Product(found[:, :high], self.exit[g], given),
+                    logits,
+                    None if self.basis is None else _Product(given[:, :c], self.basis[g], logits),
+                    by_distance,
+                    None if self.offset_basis is None else _Product(given[:, c:], self.offset_basis[g], by_distance),
+                )
+            )
+        return colours
 
     def pixels_begin(self, step: _Step) -> None:
         """Fetch what the conditioning network says of these pixels."""
@@ -302,14 +382,7 @@ class _Head:
         rows = step.count * self.n
         self.own = own.view(rows, COLOURS, -1).unbind(1)
         if rows not in self.scratches:
-            seen = own.new_empty(rows, self.config.prior_channels)
-            found = own.new_empty(rows, self.config.prior_head)
-            self.scratches[rows] = [
-                (seen[:, f_low:f_high], seen[:, :f_high], found[:, h_low:h_high], found[:, :h_high])
-                for f_low, f_high, h_low, h_high in zip(
-                    self.features, self.features[1:], self.hidden, self.hidden[1:], strict=False
-                )
-            ]
+            self.scratches[rows] = self._scratch(rows)
         self.scratch = self.scratches[rows]
 
     def logits(self, features: Tensor, colour: int, predicted: Tensor | None) -> Tensor:
@@ -320,20 +393,19 @@ class _Head:
             colour: 0, 1 or 2.
             predicted: `(m, n)` int64, the predicted intensities.
         """
-        mine, seen, found_mine, found = self.scratch[colour]
-        torch.clamp_min(features, 0, out=mine)
-        torch.addmm(self.head_bias[colour], seen, self.head[colour], out=found_mine)
-        torch.clamp_min(found_mine, 0, out=found_mine)
-        coefficients = torch.addmm(self.own[colour], found, self.exit[colour])
-        if self.basis is None:
-            logits = coefficients[:, : self.config.coefficients]
-        else:
-            logits = coefficients[:, : self.config.coefficients] @ self.basis[colour]
-        if self.offset_basis is None or predicted is None:
-            return logits
-        distances = coefficients[:, self.config.coefficients :] @ self.offset_basis[colour]  # (m * n, 511)
-        first = LEVELS - 1 - predicted.reshape(-1, 1)
-        return logits.add_(distances.gather(1, first + self.intensities))
+        parts = self.scratch[colour]
+        torch.clamp_min(features, 0, out=parts.mine)
+        parts.hidden_fill.run()
+        parts.hidden.add_(self.head_bias[colour]).clamp_min_(0)
+        parts.given_fill.run()
+        parts.given.add_(self.own[colour])
+        if parts.logits_fill is not None:
+            parts.logits_fill.run()
+        if parts.by_distance_fill is None or predicted is None:
+            return parts.logits
+        parts.by_distance_fill.run()
+        places = self.distances.index_select(0, predicted.reshape(-1))
+        return parts.logits.add_(parts.by_distance.gather(1, places))
 
 
 class _Expected:
@@ -370,20 +442,22 @@ class _Gate(NamedTuple):
     """Where one gated layer works for one colour, all `(rows, ...)`: views made once, since making one costs a sum.
 
     Attributes:
-        state: `(rows, group)`, what goes into the layer.
-        gates: `(rows, 2 * group)`, before: what it takes from all that is finished; after: both tanh.
+        gates: `(rows, 2 * group)`, before: what they take from the pixels before; after: both tanh.
         a: The left half of `gates`.
         b: The right half.
+        seen: `(rows, groups up to the colour)`, what goes into the layer at the pixel itself.
+        own: `(groups up to the colour, 2 * group)`, the weights at the pixel itself.
+        state: `(rows, group)`, the colour's own part of `seen`.
         result: `(rows, group)`, what comes out.
-        own: `(group, 2 * group)`, the weights of the pixel's own colour.
     """
 
-    state: Tensor
     gates: Tensor
     a: Tensor
     b: Tensor
-    result: Tensor
+    seen: Tensor
     own: Tensor
+    state: Tensor
+    result: Tensor
 
 
 class _Colour(NamedTuple):
@@ -391,43 +465,97 @@ class _Colour(NamedTuple):
 
     Attributes:
         first_seen: What the first layer takes from all that is finished, and its result: the first state.
-        seen: The same for all gated layers at once, and `before`, their gates.
         layers: The chain.
-        states: `(layers, rows, group)`, what goes into each layer; `kept`, where it is put beside what was finished.
+        product: `(rows, group)`.
         last: `(rows, group)`, what comes out of the last layer.
         pixel: `(rows,)`, where the intensity is put, in [-0.5, 0.5].
     """
 
     first_seen: Tensor
     first_state: Tensor
-    seen: Tensor
-    before: Tensor
     layers: list[_Gate]
-    states: Tensor
-    kept: Tensor
+    product: Tensor
     last: Tensor
     pixel: Tensor
 
-    def keep(self, values: Tensor) -> None:
-        """Put the intensities `(m, n)` and the states beside what was finished."""
-        self.pixel.copy_(values.reshape(-1))
-        self.pixel.div_(LEVELS - 1).sub_(0.5)
-        self.kept.copy_(self.states)
+
+class _Chain:
+    """The states of the pixels that are done together, colour by colour.
+
+    What the gates of all layers take from the pixels before is one product for all layers and colours, into `before`.
+    The colours before at the pixel itself are part of the chain's own products, which are no more of them for it.
+
+    Args:
+        first_seen: `(rows, at least first_past + 3)`, the input of the first layer.
+        first_past: How much of it comes from the pixels before; the three intensities of the pixel itself follow.
+        own: For each colour the weights of each layer at the pixel itself.
+        bounds: Of the colour groups.
+    """
+
+    def __init__(self, first_seen: Tensor, first_past: int, own: list[list[Tensor]], bounds: list[int]) -> None:
+        rows, depth, channels = len(first_seen), len(own[0]), bounds[-1]
+        self.before = first_seen.new_empty(depth, rows, 2 * channels)  # [a of red, b of red, a of green, ...]
+        self.states = first_seen.new_empty(depth + 1, rows, channels)
+        self.levels = torch.arange(LEVELS, device=first_seen.device).to(first_seen).div_(LEVELS - 1).sub_(0.5)
+        self.colours = []
+        for group, (low, high) in enumerate(pairwise(bounds)):
+            size = high - low
+            mine = self.states[:, :, low:high]
+            gates = self.before[:, :, 2 * low : 2 * high]
+            chain = zip(
+                gates,
+                gates[:, :, :size],
+                gates[:, :, size:],
+                self.states[:-1, :, :high],
+                own[group],
+                mine[:-1],
+                mine[1:],
+                strict=True,
+            )
+            self.colours.append(
+                _Colour(
+                    first_seen[:, : first_past + group],
+                    mine[0],
+                    [_Gate(*parts) for parts in chain],
+                    first_seen.new_empty(rows, size),
+                    mine[-1],
+                    first_seen[:, first_past + group],
+                )
+            )
+
+    def chosen(self, colour: int, values: Tensor) -> None:
+        """Take the intensities `(m, n)` of a colour."""
+        self.colours[colour].pixel.copy_(self.levels.take(values.reshape(-1)))
+
+
+def _own(both: Tensor, bounds: list[int]) -> list[list[Tensor]]:
+    """Part the weights at the pixel itself `(layers, channels, 2 * channels)`, for each colour those of each layer."""
+    return [
+        list(both[:, :high, 2 * low : 2 * high].contiguous())  # a layer's: (groups up to the colour, 2 * group)
+        for low, high in pairwise(bounds)
+    ]
+
+
+def _by_colour(bounds: list[int]) -> Tensor:
+    """Return the order in which the gates of a colour lie together: [a of red, b of red, a of green, ...]."""
+    return torch.cat([torch.arange(low, high) + half * bounds[-1] for low, high in pairwise(bounds) for half in (0, 1)])
 
 
 class _Scratch(NamedTuple):
     """Where a single stack works on so many pixels at a time.
 
     Attributes:
-        product: `(rows, largest group)`.
-        above: For the maps and the picture, where `_gather` puts what it finds.
+        chain: The states.
+        before_fill: What the gates take from the pixels before.
+        gathered: Where `_gather` puts what it finds of the maps.
+        around: `(m, n, rows, run)`, where the picture around the pixels is put: rows above and their own, whole.
         own: The features and intensities of the pixels themselves, `(layers, m, n, channels)` and `(1, m, n, 3)`.
     """
 
-    colours: list[_Colour]
-    products: list[Tensor]
-    seen: list[Tensor]
-    first_seen: list[Tensor]
+    chain: _Chain
+    before_fill: _Product
+    gathered: list[Tensor]
+    around: Tensor
     own: Tensor
     own_pixel: Tensor
 
@@ -447,80 +575,64 @@ class _SingleStack:
         self.reach, self.first_reach = config.prior_kernel // 2, config.prior_first_kernel // 2
         self.skew = max(self.reach, self.first_reach) + 1
         layers = [layer for layer in prior.layers if isinstance(layer, GatedLayer)]
-        stacked = torch.stack([_taps(layer.conv.masked_weight()) for layer in layers]) * 0.5  # (layers, in, 2c)
-        biases = torch.stack([layer.conv.bias for layer in layers])[:, None]  # (layers, 1, 2c)
+        c = self.channels
+        order = _by_colour(self.bounds).to(prior.head.bias.device)
+        half = torch.cat([torch.ones(c), torch.full((c,), 0.5)]).to(prior.head.bias)
+        stacked = torch.stack([_taps(layer.conv.masked_weight()) for layer in layers]) * (half * 0.5)
+        stacked = stacked[:, :, order]  # (layers, in, 2c)
         first = _taps(prior.first.masked_weight()) * 2  # (taps * 3, c)
-        self.past, self.first_past = stacked.shape[1] - self.channels, first.shape[0] - COLOURS
-        self.weights, self.biases, self.own, self.first, self.first_bias = [], [], [], [], []
-        for group in range(COLOURS):
-            low, high = self.bounds[group], self.bounds[group + 1]
-            a, b = slice(low, high), slice(self.channels + low, self.channels + high)
-            both = torch.cat([stacked[:, :, a], stacked[:, :, b] * 0.5], dim=2)
-            # What is finished when this colour begins: the pixels before, and the colours before at the pixel.
-            self.weights.append(both[:, : self.past + low].contiguous())
-            self.own.append(list(both[:, self.past + low : self.past + high].contiguous()))
-            self.biases.append(torch.cat([biases[:, :, a], biases[:, :, b] * 0.5], dim=2))
+        self.past, self.first_past = stacked.shape[1] - c, first.shape[0] - COLOURS
+        biases = torch.stack([(layer.conv.bias * half)[order] for layer in layers])[:, None]  # (layers, 1, 2c)
+        self.weights = torch.cat([stacked[:, : self.past], biases], dim=1)
+        self.own = _own(stacked[:, self.past :], self.bounds)
+        self.first, self.first_bias = [], []
+        for group, (low, high) in enumerate(pairwise(self.bounds)):
             self.first.append(first[: self.first_past + group, low:high].contiguous())
             self.first_bias.append(prior.first.bias[low:high] * 2)
 
     def begin(self, n: int, height: int, width: int) -> None:
         """Make room for the features of n pictures."""
-        like, reach, first_reach = self.first[0], self.reach, self.first_reach
+        like, reach, first_reach = self.weights, self.reach, self.first_reach
         self.n = n
         self.picture = like.new_zeros(1, height + first_reach, n, width + 2 * first_reach, COLOURS)
         self.maps = like.new_zeros(self.layers, height + reach, n, width + 2 * reach, self.channels)
         self.scratches: dict[int, _Scratch] = {}
 
     def _scratch(self, count: int) -> _Scratch:
-        like, rows = self.first[0], count * self.n
-        seen = like.new_empty(self.layers, rows, self.past + self.channels)
-        first_seen = like.new_empty(rows, self.first_past + COLOURS)
-        products, colours = [], []
-        for group in range(COLOURS):
-            low, high = self.bounds[group], self.bounds[group + 1]
-            size = high - low
-            states = like.new_empty(self.layers + 1, rows, size)
-            before = like.new_empty(self.layers, rows, 2 * size)
-            a, b = before[:, :, :size], before[:, :, size:]
-            layers = zip(states[:-1], before, a, b, states[1:], self.own[group], strict=True)
-            colours.append(
-                _Colour(
-                    first_seen[:, : self.first_past + group],
-                    states[0],
-                    seen[:, :, : self.past + low],
-                    before,
-                    [_Gate(*parts) for parts in layers],
-                    states[:-1],
-                    seen[:, :, self.past + low : self.past + high],
-                    states[-1],
-                    first_seen[:, self.first_past + group],
-                )
-            )
-            products.append(like.new_empty(rows, size))
+        rows = count * self.n
+        seen = self.weights.new_ones(self.layers, rows, self.past + 1)  # the last one stays, for the bias
+        run = (2 * self.first_reach + 1) * COLOURS
+        first_seen = self.weights.new_empty(rows, (self.first_reach + 1) * run)  # what comes later is never looked at
+        chain = _Chain(first_seen, self.first_past, self.own, self.bounds)
         return _Scratch(
-            colours,
-            products,
+            chain,
+            _Product(seen, self.weights, chain.before),
             _gathered(seen, count=count, n=self.n, reach=self.reach, channels=self.channels),
-            _gathered(first_seen[None], count=count, n=self.n, reach=self.first_reach, channels=COLOURS),
-            seen[:, :, self.past :].view(self.layers, count, self.n, self.channels),
-            first_seen[:, self.first_past :].view(1, count, self.n, COLOURS),
+            first_seen.view(count, self.n, self.first_reach + 1, run),
+            chain.states[:-1].view(self.layers, count, self.n, self.channels),
+            first_seen[:, self.first_past : self.first_past + COLOURS].view(1, count, self.n, COLOURS),
         )
 
     def pixels_begin(self, step: _Step) -> None:
-        """Fetch what the layers take from the pixels before."""
+        """Compute what the layers take from the pixels before."""
         if step.count not in self.scratches:
             self.scratches[step.count] = self._scratch(step.count)
         self.scratch = self.scratches[step.count]
-        _gather(self.maps, step, self.scratch.seen, skew=self.skew)
-        _gather(self.picture, step, self.scratch.first_seen, skew=self.skew)
+        _gather(self.maps, step, self.scratch.gathered, skew=self.skew)
+        around, (_, row, picture, _, _) = self.scratch.around, self.picture.stride()
+        above = self.picture.as_strided(
+            around.shape, (row - self.skew * COLOURS, picture, row, 1), step.row * row + step.column * COLOURS
+        )
+        around.copy_(above)
+        self.scratch.before_fill.run()
 
     def features(self, colour: int) -> Tensor:
         """Return the features `(m * n, group)` of a colour, doubled."""
-        parts, product = self.scratch.colours[colour], self.scratch.products[colour]
+        parts = self.scratch.chain.colours[colour]
         torch.addmm(self.first_bias[colour], parts.first_seen, self.first[colour], out=parts.first_state)
-        torch.baddbmm(self.biases[colour], parts.seen, self.weights[colour], out=parts.before)
-        for state, gates, a, b, result, own in parts.layers:
-            torch.addmm(gates, state, own, out=gates)
+        product = parts.product
+        for gates, a, b, seen, own, state, result in parts.layers:
+            torch.addmm(gates, seen, own, out=gates)
             torch.tanh(gates, out=gates)
             torch.addcmul(a, a, b, out=product)
             torch.add(state, product, out=result)
@@ -528,7 +640,7 @@ class _SingleStack:
 
     def chosen(self, colour: int, values: Tensor) -> None:
         """Take the intensities `(m, n)` of a colour."""
-        self.scratch.colours[colour].keep(values)
+        self.scratch.chain.chosen(colour, values)
 
     def pixels_end(self, step: _Step) -> None:
         """Keep the features of these pixels."""
@@ -593,34 +705,27 @@ class _TwoStack:
         self.reach, self.first_reach = config.prior_kernel // 2, config.prior_first_kernel // 2
         self.layers = [layer for layer in prior.layers if isinstance(layer, TwoStackLayer)]
         c = self.channels
-        self.order = torch.cat(  # the gates of a colour lie together: [a of red, b of red, a of green, ...]
-            [
-                torch.arange(low, high) + half * c
-                for low, high in zip(self.bounds, self.bounds[1:], strict=False)
-                for half in (0, 1)
-            ]
-        ).to(prior.head.bias.device)
+        order = _by_colour(self.bounds).to(prior.head.bias.device)
         scale = torch.cat([torch.ones(c), torch.full((c,), 0.5)]).to(prior.head.bias)
         stacked = torch.stack([_taps(layer.horizontal.masked_weight()) for layer in self.layers]) * scale
-        self.biases = [(layer.horizontal.bias * scale)[self.order] for layer in self.layers]
-        self.across = [(layer.across.weight[:, :, 0, 0] * scale[:, None])[self.order].T for layer in self.layers]
+        stacked = stacked[:, :, order]
+        self.biases = [(layer.horizontal.bias * scale)[order] for layer in self.layers]
+        self.across = [(layer.across.weight[:, :, 0, 0] * scale[:, None])[order].T for layer in self.layers]
         out = torch.stack([layer.out.masked_weight()[:, :, 0, 0].T * 0.5 for layer in self.layers])
         out_bias = torch.stack([layer.out.bias for layer in self.layers])[:, None]
         out = torch.cat([out_bias, out], dim=1)  # (layers, 1 + channels, channels)
         first = _taps(prior.first_horizontal.masked_weight())
         self.past, self.first_past = stacked.shape[1] - c, first.shape[0] - COLOURS
-        self.weights, self.own, self.out, self.first = [], [], [], []
-        for group in range(COLOURS):
-            low, high = self.bounds[group], self.bounds[group + 1]
-            both = torch.cat([stacked[:, :, low:high], stacked[:, :, c + low : c + high]], dim=2)
-            self.weights.append(both[:, : self.past + low].contiguous())
-            self.own.append(list(both[:, self.past + low : self.past + high].contiguous()))
+        self.weights = stacked[:, : self.past].contiguous()
+        self.own = _own(stacked[:, self.past :], self.bounds)
+        self.out, self.first = [], []
+        for group, (low, high) in enumerate(pairwise(self.bounds)):
             self.out.append(list(out[:, : 1 + high, low:high].contiguous()))
             self.first.append(first[: self.first_past + group, low:high].contiguous())
 
     def begin(self, n: int, height: int, width: int) -> None:
         """Make room for the features of n pictures."""
-        like, c, layers = self.first[0], self.channels, len(self.layers)
+        like, c, layers = self.weights, self.channels, len(self.layers)
         self.n, self.width = n, width
         self.picture = like.new_zeros(1, height + self.first_reach, n, width + 2 * self.first_reach, COLOURS)
         # Of the vertical stack, the row that is being made and those above within reach, for each layer's convolution.
@@ -628,33 +733,14 @@ class _TwoStack:
         self.above = like.new_empty(width, layers, n, 2 * c)
         self.first_above = like.new_empty(width, n, c)
         self.maps = like.new_zeros(layers, 1, n, width + self.reach, c)  # of the horizontal stack, this row
-        self.seen = like.new_empty(layers, n, self.past + c)
+        self.seen = like.new_empty(layers, n, self.past)
         self.first_seen = like.new_empty(n, self.first_past + COLOURS)
+        self.chain = _Chain(self.first_seen, self.first_past, self.own, self.bounds)
         gates = like.new_ones(layers, n, 1 + c)
-        self.colours: list[_Colour] = []
-        self.gates: list[list[tuple[Tensor, Tensor, Tensor]]] = []
-        for group in range(COLOURS):
-            low, high = self.bounds[group], self.bounds[group + 1]
-            size = high - low
-            states = like.new_empty(layers + 1, n, size)
-            before = like.new_empty(layers, n, 2 * size)
-            a, b = before[:, :, :size], before[:, :, size:]
-            chain = zip(states[:-1], before, a, b, states[1:], self.own[group], strict=True)
-            self.colours.append(
-                _Colour(
-                    self.first_seen[:, : self.first_past + group],
-                    states[0],
-                    self.seen[:, :, : self.past + low],
-                    before,
-                    [_Gate(*parts) for parts in chain],
-                    states[:-1],
-                    self.seen[:, :, self.past + low : self.past + high],
-                    states[-1],
-                    self.first_seen[:, self.first_past + group],
-                )
-            )
-            mine, so_far = gates[:, :, 1 + low : 1 + high], gates[:, :, : 1 + high]
-            self.gates.append(list(zip(mine, so_far, self.out[group], strict=True)))
+        self.gates = [
+            list(zip(gates[:, :, 1 + low : 1 + high], gates[:, :, : 1 + high], self.out[group], strict=True))
+            for group, (low, high) in enumerate(pairwise(self.bounds))
+        ]
 
     def _row_begin(self, row: int) -> None:
         """Compute the vertical stack at a row, which takes the rows above alone."""
@@ -680,24 +766,20 @@ class _TwoStack:
             self._row_begin(step.row)
         self.column = step.column
         left = self.maps[:, 0, :, step.column : step.column + self.reach]  # (layers, n, reach, c)
-        self.seen[:, :, : self.past].view(left.shape).copy_(left)
+        self.seen.view(left.shape).copy_(left)
         start = self.picture[0, step.row + self.first_reach, :, step.column : step.column + self.first_reach]
         self.first_seen[:, : self.first_past] = start.reshape(self.n, -1)
+        torch.baddbmm(self.above[step.column], self.seen, self.weights, out=self.chain.before)
 
     def features(self, colour: int) -> Tensor:
         """Return the features `(n, group)` of a colour."""
-        parts = self.colours[colour]
-        low, high = self.bounds[colour], self.bounds[colour + 1]
-        first_above, above = (
-            self.first_above[self.column, :, low:high],
-            self.above[self.column, :, :, 2 * low : 2 * high],
-        )
+        parts = self.chain.colours[colour]
+        first_above = self.first_above[self.column, :, self.bounds[colour] : self.bounds[colour + 1]]
         torch.addmm(first_above, parts.first_seen, self.first[colour], out=parts.first_state)
-        torch.baddbmm(above, parts.seen, self.weights[colour], out=parts.before)
-        for (state, gates, a, b, result, own), (mine, so_far, out) in zip(
+        for (gates, a, b, seen, own, state, result), (mine, so_far, out) in zip(
             parts.layers, self.gates[colour], strict=True
         ):
-            torch.addmm(gates, state, own, out=gates)
+            torch.addmm(gates, seen, own, out=gates)
             torch.tanh(gates, out=gates)
             torch.addcmul(a, a, b, out=mine)
             torch.addmm(state, so_far, out, out=result)
@@ -705,10 +787,10 @@ class _TwoStack:
 
     def chosen(self, colour: int, values: Tensor) -> None:
         """Take the intensities `(1, n)` of a colour."""
-        self.colours[colour].keep(values)
+        self.chain.chosen(colour, values)
 
     def pixels_end(self, step: _Step) -> None:
         """Keep the features of this pixel."""
-        self.maps[:, 0, :, step.column + self.reach] = self.seen[:, :, self.past :]
+        self.maps[:, 0, :, step.column + self.reach] = self.chain.states[:-1]
         own = self.picture[0, step.row + self.first_reach, :, step.column + self.first_reach]
         own.copy_(self.first_seen[:, self.first_past :])

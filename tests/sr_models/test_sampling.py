@@ -138,7 +138,7 @@ def test_frequencies_match_the_softmax(network: PixelRecursive, photos: NDArray[
     first: list[Tensor] = []
 
     def watch(logits: Tensor, _pixels: Tensor, _colour: int) -> Tensor:
-        first.append(logits[0, 0])
+        first.append(logits[0, 0].clone())
         return torch.zeros(logits.shape[:2], dtype=torch.long)
 
     Decoder(network)(in_range(low), choose=watch)
