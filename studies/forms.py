@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ from studies.recruitment import MEANINGS, PANELS, Outcome, exit_check, mturk
 from studies.selectors.training import NETWORKS, checkpoint_choices, start_path
 from studies.services.studies import ConditionSpec
 from studies.services.training import photos_check
+from studies.statistics.quality import PRACTICE_LAST, RULE_PRESETS, QualityRules, RulePreset, side_bias
 
 
 class Setting(NamedTuple):
@@ -43,11 +45,12 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings that stand together under a heading."""
+    """Settings that stand together under a heading; rules have presets of their own."""
 
     heading: str
     description: str
     settings: list[Setting]
+    presets: list[tuple[RulePreset, str]]
 
 
 class AdminForm(forms.BaseForm):
@@ -176,6 +179,61 @@ class StudyCreateForm(AdminForm, forms.ModelForm):
 
 REFERENCE_HELP = "The condition that the others are compared with, where each is compared with one."
 
+QUALITY_FIELDS = tuple(rule.name for rule in dataclasses.fields(QualityRules))
+"""Settings of a study that are its rules of exclusion."""
+
+
+def quality_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
+    """Return what makes no sense in numbers of pairs and rules, by field.
+
+    Args:
+        cleaned: Values of the fields that are right on their own; the others are passed over.
+    """
+    problems: dict[str, str] = {}
+    golden, test, practice = (cleaned.get(name) for name in ("golden_count", "test_count", "practice_count"))
+    misses, run, least = (cleaned.get(name) for name in ("golden_misses_allowed", "run_limit", "practice_least"))
+    if golden is not None and test is not None and golden > test:
+        problems["golden_count"] = f"There are {golden} golden pairs but only {test} test pairs; have fewer."
+    if golden is not None and misses is not None and misses >= max(1, golden):
+        problems["golden_misses_allowed"] = (
+            f"Of {golden} golden pairs, at most {max(0, golden - 1)} may be missed, or no session could fail."
+        )
+    if least and practice is not None and practice < PRACTICE_LAST:
+        problems["practice_least"] = (
+            f"This looks at the last {PRACTICE_LAST} practice pairs, but there are {practice}; have more, or take 0."
+        )
+    if run == 1:
+        problems["run_limit"] = "Every answer is a row of one; take 2 or more, or 0 for no rule."
+    if golden is None or test is None:
+        return problems
+    main = golden + test
+    if run and run > main:
+        problems["run_limit"] = f"After practice come {main} pairs, so no row is as long as {run}; take less, or 0."
+    bias = cleaned.get("side_bias_p")
+    if bias and side_bias(0, main) >= bias:
+        problems["side_bias_p"] = (
+            f"With {main} pairs even a rater who takes one side always has p = {side_bias(0, main):.2g}; "
+            "have more pairs, or set it to 0."
+        )
+    return problems
+
+
+class RulesForm(AdminForm, forms.ModelForm):
+    """Numbers of pairs and rules alone, for figures about them while they are being typed."""
+
+    class Meta:
+        """What the figures are made of."""
+
+        model = Study
+        fields = ("practice_count", "test_count", "golden_count", *QUALITY_FIELDS)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what makes no sense, as the form of the protocol does."""
+        cleaned = super().clean() or self.cleaned_data
+        for name, sentence in quality_problems(cleaned).items():
+            self.add_error(name, sentence)
+        return cleaned
+
 
 class ProtocolForm(AdminForm, forms.ModelForm):
     """Every setting of a study's protocol."""
@@ -189,8 +247,13 @@ class ProtocolForm(AdminForm, forms.ModelForm):
         ),
         (
             "A session",
-            "How many pairs one rater sees, and when a session is left out of the table.",
-            ("assignment", "practice_count", "test_count", "golden_count", "golden_misses_allowed", "raters_wanted"),
+            "How many pairs one rater sees.",
+            ("assignment", "practice_count", "test_count", "golden_count", "raters_wanted"),
+        ),
+        (
+            "Quality",
+            "Rules that leave sessions out of the table, never out of the export. They see no vote that counts.",
+            QUALITY_FIELDS,
         ),
         (
             "A trial",
@@ -227,7 +290,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "practice_count",
             "test_count",
             "golden_count",
-            "golden_misses_allowed",
+            *QUALITY_FIELDS,
             "raters_wanted",
             "lead_in_ms",
             "exposure_ms",
@@ -266,8 +329,20 @@ class ProtocolForm(AdminForm, forms.ModelForm):
     def groups(self) -> list[Group]:
         """Return the fields under their headings."""
         return [
-            Group(heading, description, [Setting(self[name], self._shown(name)) for name in names])
+            Group(
+                heading,
+                description,
+                [Setting(self[name], self._shown(name)) for name in names],
+                self._rule_presets() if names == QUALITY_FIELDS else [],
+            )
             for heading, description, names in self.GROUPS
+        ]
+
+    def _rule_presets(self) -> list[tuple[RulePreset, str]]:
+        """Return each preset of rules with the fields that it fills in, as JSON."""
+        return [
+            (preset, json.dumps({"golden_count": preset.golden_count} | dataclasses.asdict(preset.rules)))
+            for preset in RULE_PRESETS.values()
         ]
 
     def _shown(self, name: str) -> str:
@@ -286,15 +361,8 @@ class ProtocolForm(AdminForm, forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Say the database's rules on golden pairs as sentences, and keep the numbers in the texts true."""
         cleaned = super().clean() or self.cleaned_data
-        golden, test = cleaned.get("golden_count"), cleaned.get("test_count")
-        misses = cleaned.get("golden_misses_allowed")
-        if golden is not None and test is not None and golden > test:
-            self.add_error("golden_count", f"There are {golden} golden pairs but only {test} test pairs; have fewer.")
-        if golden is not None and misses is not None and misses >= max(1, golden):
-            self.add_error(
-                "golden_misses_allowed",
-                f"Of {golden} golden pairs, at most {max(0, golden - 1)} may be missed, or no session could fail.",
-            )
+        for name, sentence in quality_problems(cleaned).items():
+            self.add_error(name, sentence)
         if cleaned.get("comparison_family") == ComparisonFamily.ALL_PAIRS and cleaned.get("reference_condition"):
             self.add_error("reference_condition", "All pairs are compared, so there is no reference; leave it empty.")
         if not self.errors:

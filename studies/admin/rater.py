@@ -46,6 +46,7 @@ class RatingSessionAdmin(ReadOnlyAdmin):
         "condition",
         "state",
         "exclusion_reason",
+        "broken_rules",
         "answered",
         "started_at",
         "finished_at",

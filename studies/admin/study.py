@@ -80,6 +80,7 @@ class StudyAdmin(OwnedAdmin):
             "conditions": ("conditions/", study_settings.conditions_view),
             "protocol": ("protocol/", study_settings.protocol_view),
             "recruitment": ("recruitment/", study_recruitment.recruitment_view),
+            "figures": ("protocol/figures/", require_safe(study_settings.figures_view)),
             "results": ("results/", study_results.results_view),
             "preview": ("preview/", require_safe(study_page.preview_view)),
             "progress": ("progress.json", require_safe(study_page.progress_view)),

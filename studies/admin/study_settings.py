@@ -1,20 +1,23 @@
 """What a study is made of: its conditions and its protocol, open to change while it is a draft."""
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import Q
 from django.forms import Textarea
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 
 from studies.admin.ownership import OwnedAdmin
 from studies.admin.study_page import conditions_rows
 from studies.errors import EvalsiteError, StudyStateWrong
-from studies.forms import ConditionForm, ConditionsFormSet, ProtocolForm, specs_of
+from studies.forms import ConditionForm, ConditionsFormSet, ProtocolForm, RulesForm, specs_of
 from studies.models import PhotoSet, Study, StudyState
 from studies.protocols import PRESETS
 from studies.selectors.progress import progress_get
 from studies.selectors.training import NETWORKS, checkpoint_choices
 from studies.services.studies import conditions_replace
+from studies.statistics.quality import RULES, wrongly_excluded_at_most
 
 
 def conditions_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
@@ -73,8 +76,48 @@ def protocol_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study
         "can_edit": study.state == StudyState.DRAFT,
         "form": form,
         "preset": PRESETS.get(study.preset),
+        "rules": RulesForm.Meta.fields,
+        **figures_of(form),
     }
     return model_admin.page(request, "study/protocol", context)
+
+
+def figures_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
+    """Show how often the rules err with the numbers that stand in the form now; nothing is saved."""
+    context = figures_of(RulesForm(request.GET, instance=study))
+    return render(request, "admin/studies/study/quality_figures.html", context)
+
+
+def figures_of(form: RulesForm | ProtocolForm) -> dict[str, Any]:
+    """Return the figures of the rules in a form, as pages show them; what is wrong with the numbers if anything is."""
+    wrong = [error for name in RulesForm.Meta.fields for error in form.errors.get(name, ())]
+    if wrong:
+        return {"wrong": wrong}
+    figures = form.instance.quality_figures
+    return {
+        "figures": [
+            {
+                "rule": RULES[one.rule],
+                "effect": one.effect,
+                "sides": [
+                    [(chance.who.replace(" %", "\N{NO-BREAK SPACE}%"), percent(chance.probability)) for chance in side]
+                    for side in (one.passes, one.hit)
+                ],
+            }
+            for one in figures
+        ],
+        "together": percent(wrongly_excluded_at_most(figures)),
+    }
+
+
+def percent(probability: float) -> str:
+    """Return a probability as people read it: "9.6 %", "0.08 %", "under 0.01 %"."""
+    share = 100 * probability
+    if share in (0, 100):
+        return f"{share:.0f} %"
+    if share < 0.01:
+        return "under 0.01 %"
+    return f"{share:.2f} %" if share < 1 else f"{share:.1f} %"
 
 
 def changes_of(before: Study, form: ProtocolForm) -> list[str]:

@@ -56,6 +56,11 @@ class RatingSession(models.Model):
     )
     state = models.CharField(max_length=8, choices=SessionState, default=SessionState.ACTIVE)
     exclusion_reason = models.CharField(max_length=40, blank=True)
+    broken_rules = models.CharField(
+        max_length=120,
+        blank=True,
+        help_text="Every rule that it breaks, parted by spaces; those that only mark among them.",
+    )
     seed = models.BigIntegerField(help_text="Of the plan of its trials.")
     consent_sha256 = models.CharField("SHA-256 of the consent text", max_length=64)
     entry_token = models.CharField(  # noqa: DJ001 -- null, since many sessions may have none and no two may share one

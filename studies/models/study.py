@@ -1,5 +1,7 @@
 """Studies: what is asked, of which photos, about which conditions."""
 
+from dataclasses import fields
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -8,6 +10,7 @@ from django.db.models import F, Q
 from studies.models.choices import token_make
 from studies.models.photo import Photo, PhotoSet
 from studies.protocols import session_minutes
+from studies.statistics.quality import PRACTICE_LAST, OperatingFigures, QualityRules, operating_figures
 
 
 class StudyState(models.TextChoices):
@@ -92,6 +95,43 @@ class Study(models.Model):
     )
     golden_misses_allowed = models.PositiveSmallIntegerField(
         default=0, help_text="A session that misses more golden pairs than this is left out of the table."
+    )
+    fast_ms = models.PositiveSmallIntegerField(
+        "fast answer, ms",
+        default=0,
+        validators=[MaxValueValidator(5_000)],
+        help_text="Answers below this are fast; 0 turns the rule off.",
+    )
+    fast_share = models.FloatField(
+        "share of fast answers",
+        default=0.2,
+        validators=[MinValueValidator(0.01), MaxValueValidator(1)],
+        help_text="A session with this share of fast answers or more is left out: 0.2 for a fifth.",
+    )
+    median_ms_least = models.PositiveSmallIntegerField(
+        "least median, ms",
+        default=0,
+        validators=[MaxValueValidator(5_000)],
+        help_text="A session with a lower median time is left out; 0 turns the rule off. A pilot tells what is low.",
+    )
+    side_bias_p = models.FloatField(
+        "side bias, p below",
+        default=0.0,
+        validators=[MinValueValidator(0), MaxValueValidator(0.05)],
+        help_text="A session is left out if an exact binomial test of its sides has a smaller p-value, such as 0.001; "
+        "0 turns the rule off.",
+    )
+    run_limit = models.PositiveSmallIntegerField(
+        "same side in a row",
+        default=0,
+        validators=[MaxValueValidator(500)],
+        help_text="So many answers on one side in a row leave a session out; 0 turns the rule off.",
+    )
+    practice_least = models.PositiveSmallIntegerField(
+        "right in practice",
+        default=0,
+        validators=[MaxValueValidator(PRACTICE_LAST)],
+        help_text="A session with fewer of its last ten practice pairs right is marked, not left out; 0 for no mark.",
     )
     lead_in_ms = models.PositiveIntegerField(
         "fixation mark, ms", default=900, validators=[MinValueValidator(100), MaxValueValidator(10_000)]
@@ -180,6 +220,11 @@ class Study(models.Model):
                 condition=Q(golden_count=0, golden_misses_allowed=0) | Q(golden_misses_allowed__lt=F("golden_count")),
                 name="study_golden_rule_can_fail",
             ),
+            models.CheckConstraint(condition=Q(fast_share__gt=0, fast_share__lte=1), name="study_fast_share_is_share"),
+            models.CheckConstraint(
+                condition=Q(side_bias_p__gte=0, side_bias_p__lt=1), name="study_side_bias_is_probability"
+            ),
+            models.CheckConstraint(condition=~Q(run_limit=1), name="study_run_is_longer_than_one"),
             models.CheckConstraint(condition=Q(exposure_ms__gt=0), name="study_exposure_positive"),
             models.CheckConstraint(
                 condition=Q(missed_exposure__in=MissedExposure.values), name="study_missed_exposure_known"
@@ -214,6 +259,18 @@ class Study(models.Model):
             exposure_ms=self.exposure_ms,
             gap_ms=self.gap_ms,
             masks_ms=self.mask_count * self.mask_ms,
+        )
+
+    @property
+    def quality_rules(self) -> QualityRules:
+        """Return the rules that leave sessions out."""
+        return QualityRules(**{rule.name: getattr(self, rule.name) for rule in fields(QualityRules)})
+
+    @property
+    def quality_figures(self) -> tuple[OperatingFigures, ...]:
+        """Return how often each rule errs in sessions of this study."""
+        return operating_figures(
+            self.quality_rules, n_golden=self.golden_count, n_main=self.main_count, n_practice=self.practice_count
         )
 
     @property

@@ -1,5 +1,6 @@
 """What stands in a study's way, and its design as it is frozen."""
 
+import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
@@ -197,7 +198,7 @@ def design_get(study: Study) -> dict[str, Any]:
             "raters_wanted": study.raters_wanted,
         },
         "exclusions": {
-            "golden_misses_allowed": study.golden_misses_allowed,
+            **dataclasses.asdict(study.quality_rules),
             "incomplete": True,
             "missed_exposure": study.missed_exposure,
         },

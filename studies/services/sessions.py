@@ -14,13 +14,11 @@ from studies.errors import ParticipantElsewhere, StudyFull, StudyNotOpen, TokenI
 from studies.models import (
     Assignment,
     Condition,
-    Kind,
     Origin,
     PanelEntry,
     Rater,
     RatingSession,
     Recruitment,
-    Response,
     Role,
     SessionState,
     Study,
@@ -29,10 +27,11 @@ from studies.models import (
 )
 from studies.models.choices import token_make
 from studies.recruitment import Arrival
+from studies.selectors.behaviour import behaviour_get
 from studies.selectors.recruitment import entry_find, recruitment_get, taken_elsewhere
 from studies.selectors.sessions import still_running
 from studies.selectors.studies import pair_options
-from studies.statistics import attention
+from studies.statistics.quality import judge
 
 ORIGIN_TOKEN_AGE_S = 24 * 60 * 60
 """For how long a link that marks a preview or a simulated rater can be used."""
@@ -207,12 +206,11 @@ def _places_taken(study: Study, *, origin: Origin) -> dict[int | None, int]:
 
 
 def session_finish(*, session: RatingSession) -> None:
-    """End a session whose trials are all answered: judge its golden answers and give it a completion code."""
-    golden = Response.objects.filter(trial__session=session, trial__kind=Kind.GOLDEN, is_set_aside=False)
-    correct = [chosen == side for chosen, side in golden.values_list("chosen_side", "trial__photo_side")]
-    reason = attention.exclusion_reason(correct, allowed_misses=session.study.golden_misses_allowed)
-    session.state = SessionState.EXCLUDED if reason else SessionState.COMPLETE
-    session.exclusion_reason = reason or ""
+    """End a session whose trials are all answered: judge it by the study's rules and give it a completion code."""
+    verdict = judge(behaviour_get(session), session.study.quality_rules)
+    session.state = SessionState.EXCLUDED if verdict.reason else SessionState.COMPLETE
+    session.exclusion_reason = verdict.reason
+    session.broken_rules = " ".join(verdict.broken)
     session.finished_at = timezone.now()
     session.completion_code = "".join(secrets.choice(_COMPLETION_LETTERS) for _ in range(8))
-    session.save(update_fields=["state", "exclusion_reason", "finished_at", "completion_code"])
+    session.save(update_fields=["state", "exclusion_reason", "broken_rules", "finished_at", "completion_code"])

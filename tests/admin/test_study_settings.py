@@ -1,5 +1,6 @@
 """A researcher makes a study: preset, conditions, protocol; and cannot change it any more once it is no draft."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from studies.forms import ProtocolForm
 from studies.models import Researcher, Study, StudyState
 from studies.protocols import PRESETS
 from studies.selectors.studies import study_problems
+from studies.statistics.quality import RULE_PRESETS
 from tests.factories import make_photo_set, make_researcher, make_study
 
 pytestmark = pytest.mark.django_db
@@ -252,3 +254,71 @@ def test_draft_can_be_deleted(client: Client, researcher: Researcher) -> None:
     study = make_study(owner=researcher, state=StudyState.DRAFT)
     client.post(address("delete", study), {"post": "yes"})
     assert not Study.objects.exists()
+
+
+# --- Rules that leave sessions out ----------------------------------------------------------------------------------
+
+
+def test_figures_of_the_rules_stand_beside_them_and_follow_what_is_typed(
+    client: Client, researcher: Researcher
+) -> None:
+    study = make_study(
+        owner=researcher, state=StudyState.DRAFT, practice_count=10, test_count=40, golden_count=5, spare_photos=0
+    )
+    page = client.get(address("protocol", study)).content.decode()
+    for words in (
+        "out at 1 of 5 missed",
+        "<strong>3.1 %</strong>",
+        "<strong>9.6 %</strong>",
+        "<strong>22.6 %</strong>",
+    ):
+        assert words in page
+    robust = dataclasses.asdict(RULE_PRESETS["robust"].rules)
+    typed = {"practice_count": 10, "test_count": 40, "golden_count": 8} | robust
+    text = client.get(address("figures", study), typed).content.decode()
+    for words in ("out at 2 of 8 missed", "<strong>3.5 %</strong>", "out at 15 in a row", "<strong>0.11 %</strong>"):
+        assert words in text
+    assert "flagged below 6 of the last 10" in text
+    study.refresh_from_db()
+    assert study.run_limit == 0  # nothing is saved
+    text = client.get(address("figures", study), typed | {"golden_count": 60}).content.decode()
+    assert "No figures for these numbers: There are 60 golden pairs but only 40 test pairs; have fewer." in text
+    nothing = typed | dict.fromkeys(typed, 0) | {"test_count": 40, "fast_share": 0.2}
+    assert "No rule is on" in client.get(address("figures", study), nothing).content.decode()
+
+
+def test_figures_of_a_foreign_study_are_not_shown(client: Client) -> None:
+    assert client.get(address("figures", make_study(state=StudyState.DRAFT))).status_code in (302, 403, 404)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"run_limit": 1}, "Every answer is a row of one"),
+        ({"run_limit": 9}, "After practice come 5 pairs, so no row is as long as 9"),
+        ({"side_bias_p": 0.001}, "even a rater who takes one side always has p = 0.062"),
+        ({"practice_least": 6}, "looks at the last 10 practice pairs, but there are 2"),
+        ({"practice_least": 11, "practice_count": 10}, "less than or equal to 10"),
+        ({"fast_share": 20}, "less than or equal to 1"),
+        ({"fast_ms": 100_000}, "less than or equal to 5000"),
+    ],
+)
+def test_rule_that_cannot_work_is_refused_at_its_field(
+    client: Client, researcher: Researcher, changes: dict[str, Any], sentence: str
+) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    response = client.post(address("protocol", study), protocol_form(study, **changes))
+    assert sentence in response.content.decode()
+
+
+def test_rules_are_saved_and_shown_where_the_study_is_opened(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    client.post(address("protocol", study), protocol_form(study, run_limit=4, fast_ms=250, median_ms_least=300))
+    study.refresh_from_db()
+    assert (study.run_limit, study.fast_ms, study.median_ms_least) == (4, 250, 300)
+    assert study.quality_rules.run_limit == 4
+    ready = make_study(owner=researcher, state=StudyState.READY, run_limit=4)
+    assert "out at 4 in a row on one side" in client.get(address("open", ready)).content.decode()
+    frozen = client.get(address("protocol", make_study(owner=researcher, run_limit=4))).content.decode()
+    assert "out at 4 in a row on one side" in frozen
+    assert "data-rules" not in frozen

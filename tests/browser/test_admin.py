@@ -277,3 +277,30 @@ def test_page_counts_votes_by_itself(signed_in: Page, researcher: Researcher) ->
         answer_current(session)
     expect(signed_in.locator(place)).to_have_text("1 of 40", timeout=15_000)
     expect(signed_in.locator("[data-mark]")).to_have_count(1)
+
+
+def test_figures_of_the_rules_follow_what_is_typed_and_presets_type_it(
+    signed_in: Page, researcher: Researcher, live_server: Any
+) -> None:
+    study = make_study(
+        owner=researcher, state=StudyState.DRAFT, practice_count=10, test_count=40, golden_count=5, spare_photos=0
+    )
+    signed_in.goto(live_server.url + address("protocol", study))
+    figures = signed_in.locator("[data-figures]")
+    expect(figures).to_contain_text("out at 1 of 5 missed")
+    signed_in.fill("[name=golden_misses_allowed]", "1")
+    expect(figures).to_contain_text("out at 2 of 5 missed")
+    expect(figures).to_contain_text("18.8 % who guesses")
+    signed_in.fill("[name=golden_misses_allowed]", "5")
+    expect(figures).to_contain_text("Of 5 golden pairs, at most 4 may be missed")
+    signed_in.get_by_role("button", name="Robust").click()
+    expect(figures).to_contain_text("out at 2 of 8 missed")
+    expect(figures).to_contain_text("out at 15 in a row on one side")
+    expect(signed_in.locator("[name=golden_count]")).to_have_value("8")
+    signed_in.get_by_role("button", name="Founding paper").click()
+    expect(figures).to_contain_text("out at 1 of 5 missed")
+    expect(figures).not_to_contain_text("in a row")
+    signed_in.get_by_role("button", name="Robust").click()
+    signed_in.get_by_role("button", name="Save the protocol").click()
+    study.refresh_from_db()
+    assert (study.golden_count, study.golden_misses_allowed, study.side_bias_p) == (8, 1, 0.001)

@@ -96,6 +96,12 @@ def test_opening_freezes_the_design_under_its_hash() -> None:
     assert design["protocol"]["question"] == study.question
     assert design["exclusions"] == {
         "golden_misses_allowed": 0,
+        "fast_ms": 0,
+        "fast_share": 0.2,
+        "median_ms_least": 0,
+        "side_bias_p": 0.0,
+        "run_limit": 0,
+        "practice_least": 0,
         "incomplete": True,
         "missed_exposure": "keep",
     }

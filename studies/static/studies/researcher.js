@@ -176,9 +176,50 @@ function fills(form) {
   });
 }
 
+/** Ask the server for the figures of the rules while their numbers are typed; a preset types them all. */
+function judges(box) {
+  const names = box.dataset.fields.split(" ");
+  const form = box.closest("form");
+  let timer;
+  let newest = 0;
+
+  async function ask() {
+    const asked = ++newest;
+    const query = new URLSearchParams(names.map((name) => [name, form.elements[name].value]));
+    try {
+      const response = await fetch(`${box.dataset.figures}?${query}`);
+      const html = await response.text();
+      if (asked === newest && response.ok && !response.redirected) {
+        box.innerHTML = html; // Made by our own server, which escapes what was typed.
+      }
+    } catch {
+      // The server is away: the figures that stand there stay.
+    }
+  }
+
+  if (!names.every((name) => form.elements[name])) {
+    return; // Nothing can be changed.
+  }
+  form.addEventListener("input", ({ target }) => {
+    if (names.includes(target.name)) {
+      clearTimeout(timer);
+      timer = setTimeout(ask, 250);
+    }
+  });
+  const presets = form.querySelector("[data-rules]");
+  presets.hidden = false;
+  presets.addEventListener("click", ({ target }) => {
+    for (const [name, value] of Object.entries(JSON.parse(target.dataset.values ?? "{}"))) {
+      form.elements[name].value = value;
+      form.elements[name].dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  });
+}
+
 document.querySelectorAll("[data-live]").forEach(follow);
 document.querySelectorAll("[data-copy]").forEach(copies);
 document.querySelectorAll("[data-slug-of]").forEach(follows);
 document.querySelectorAll("[data-files-most]").forEach(counts);
 document.querySelectorAll("[data-conditions]").forEach(edits);
 document.querySelectorAll("[data-config-form]").forEach(fills);
+document.querySelectorAll("[data-figures]").forEach(judges);
