@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ class Group(NamedTuple):
     heading: str
     description: str
     settings: list[Setting]
-    presets: list[tuple[RulePreset, str]]
+    presets: Sequence[tuple[RulePreset, str]] = ()
 
 
 class AdminForm(forms.BaseForm):
