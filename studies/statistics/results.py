@@ -346,7 +346,8 @@ def completed_votes(
         unknown = np.unique(votes.condition[~is_known])
         raise ValueError(f"votes name conditions that have no row: {', '.join(unknown)}")
 
-    photo, scene = cluster_codes(votes.photo), cluster_codes(votes.scene)
+    photo = cluster_codes(votes.photo)
+    scene = photo if np.array_equal(votes.photo, votes.scene) else cluster_codes(votes.scene)
     scene_of = np.zeros(int(photo.max(initial=0)) + 1, dtype=np.int64)
     scene_of[photo] = scene
     if (scene != scene_of[photo]).any():
