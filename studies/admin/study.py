@@ -87,7 +87,7 @@ class StudyAdmin(OwnedAdmin):
             "design": ("design.json", require_safe(study_exports.design_view)),
             "responses": ("responses.csv", require_safe(study_exports.responses_view)),
             "table": ("table/<slug:format_name>", require_safe(study_exports.table_view)),
-            "fool_rates": ("fool-rates.svg", require_safe(study_exports.fool_rates_view)),
+            "figure": ("figures/<slug:name>.<slug:file_format>", require_safe(study_exports.figure_view)),
             "samples": ("samples.png", require_safe(study_exports.samples_view)),
         }
         addresses = [

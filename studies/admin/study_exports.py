@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from studies.admin.ownership import OwnedAdmin
 from studies.models import Origin, Study
 from studies.reports import FORMATS
+from studies.reports.figures import FileFormat, ThemeName
 from studies.selectors import figures
 from studies.selectors.exports import responses_rows
 from studies.selectors.results import origin_default, result_table, sections_get
@@ -33,6 +34,14 @@ EXPORTS: dict[str, Export] = {
     "html": Export("HTML", "html", "text/html; charset=utf-8"),
     "text": Export("Text", "txt", "text/plain; charset=utf-8"),
 }
+
+
+FIGURE_TYPES: dict[FileFormat, str] = {
+    "svg": "image/svg+xml",
+    "pdf": "application/pdf",
+    "png": "image/png",
+}
+"""What each form of a figure is called on its way."""
 
 
 class _Echo:
@@ -73,11 +82,18 @@ def design_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) 
     return attached(response, f"{study.slug}-design{'' if study.is_frozen else '-draft'}.json")
 
 
-def fool_rates_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
-    """Send the figure of the fool rates."""
+def figure_view(
+    request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, name: str, file_format: str
+) -> HttpResponse:
+    """Send a figure of the votes, light or dark."""
     origin = origin_of(request, study)
-    response = HttpResponse(figures.fool_rates(study, origin=origin), content_type="image/svg+xml")
-    return shown_or_attached(request, response, f"{study.slug}-fool-rates-{origin.value}.svg")
+    kind = next((kind for kind in FIGURE_TYPES if kind == file_format), None)
+    drawn = figures.StudyFigures(study, origin=origin)
+    if kind is None or name not in drawn.names:
+        raise Http404(f"There is no figure {name}.{file_format} of these votes; there are {', '.join(drawn.names)}.")
+    theme: ThemeName = "dark" if request.GET.get("theme") == "dark" else "light"
+    response = HttpResponse(drawn.draw(name, file_format=kind, theme=theme), content_type=FIGURE_TYPES[kind])
+    return shown_or_attached(request, response, f"{study.slug}-{name}-{origin.value}.{kind}")
 
 
 def samples_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:

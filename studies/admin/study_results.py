@@ -9,12 +9,13 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from studies.admin.ownership import OwnedAdmin
-from studies.admin.study_exports import EXPORTS
+from studies.admin.study_exports import EXPORTS, FIGURE_TYPES
 from studies.models import Origin, SampleStatus, Study, StudyState
 from studies.reports import wording
 from studies.reports.palette import ConditionStyle, condition_style
 from studies.reports.section import Column
-from studies.selectors.results import origin_default, origins_present, result_table, sections_get
+from studies.selectors.figures import LABELS, StudyFigures
+from studies.selectors.results import origin_default, origins_present, sections_get
 from studies.statistics.results import ResultRow, ResultTable
 
 #: Columns that need pictures of some size.
@@ -52,7 +53,8 @@ def results_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
         model_admin.message_user(request, f"There are no results of “{wanted}”.", messages.ERROR)
         return redirect("admin:studies_study_results", study.pk)
     origin = Origin(wanted) if wanted else origin_default(study)
-    table = result_table(study, origin=origin)
+    figures = StudyFigures(study, origin=origin)
+    table = figures.table
     has_samples = study.conditions.filter(samples__status=SampleStatus.READY).exists()
     context = {
         "study": study,
@@ -82,6 +84,8 @@ def results_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
         "not_finished": table.flow.started - table.flow.completed,
         "reasons": [(reason.replace("_", " "), count) for reason, count in table.flow.excluded],
         "exports": EXPORTS,
+        "figures": [(name, LABELS[name]) for name in figures.names],
+        "figure_types": list(FIGURE_TYPES),
         "sections": sections_get(study, table, has_more=True),
         "empty": empty_sentence(study),
     }

@@ -23,11 +23,12 @@ def comparison_sections(found: Comparisons, table: ResultTable, *, is_fixed: boo
         is_fixed: Whether family and margin were fixed before the study opened.
 
     Returns:
-        The differences, if the family has any, and every condition against 50 %, if any has a vote.
+        The differences, if any has votes on both sides, and every condition against 50 %, if any has a vote.
     """
     labels = {row.condition: row.label for row in table.rows}
     when = "fixed before the study opened" if is_fixed else "chosen for this table, not fixed beforehand"
-    sections = [_differences(found, labels, when)] if found.differences else []
+    has_any = any(one.difference is not None for one in found.differences)
+    sections = [_differences(found, labels, when)] if has_any else []
     return [*sections, _half(found, labels, when)] if found.against_half else sections
 
 

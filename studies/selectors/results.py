@@ -9,6 +9,7 @@ from studies.reports.report import report_sections
 from studies.reports.section import Section
 from studies.selectors.responses import last_vote_get, votes_get
 from studies.selectors.studies import reference_get
+from studies.statistics.comparison import Comparisons
 from studies.statistics.fool_rate import Estimand
 from studies.statistics.plan import AnalysisPlan
 from studies.statistics.results import (
@@ -66,6 +67,20 @@ def plan_get(study: Study) -> AnalysisPlan | None:
     return None if plan.problem(conditions_get(study)) else plan
 
 
+def comparisons_get(study: Study, table: ResultTable) -> Comparisons | None:
+    """Return the comparisons that the design fixes, of the votes that a study's table counts; None if it fixes none."""
+    plan = plan_get(study)
+    if plan is None:
+        return None
+    return plan.carry_out(
+        votes_get(study, origin=Origin(table.origin)),
+        conditions=conditions_get(study),
+        origin=table.origin,
+        alpha=table.alpha,
+        estimand=table.estimand,
+    )
+
+
 def summaries_get(study: Study, table: ResultTable) -> tuple[ConditionSummary, ...]:
     """Return the further summaries of the votes that a study's table counts."""
     return summaries(
@@ -89,16 +104,7 @@ def sections_get(
         has_more: Whether the further summaries are among them.
         reference: Which published figures to show below, if any.
     """
-    plan = plan_get(study)
-    compared = None
-    if plan is not None:
-        compared = plan.carry_out(
-            votes_get(study, origin=Origin(table.origin)),
-            conditions=conditions_get(study),
-            origin=table.origin,
-            alpha=table.alpha,
-            estimand=table.estimand,
-        )
+    compared = comparisons_get(study, table)
     summed_up = summaries_get(study, table) if has_more else ()
     return report_sections(table, compared=compared, summed_up=summed_up, reference=reference)
 

@@ -7,6 +7,7 @@ import json
 import re
 from html import unescape
 
+import numpy as np
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -64,7 +65,7 @@ def test_table_shows_what_the_selector_counts(client: Client, study: Study) -> N
 
 
 def test_tiles_are_shown_with_their_scenes(client: Client, study: Study) -> None:
-    assert "scene" not in page_of(client, study)
+    assert "of scenes" not in page_of(client, study)
     study.photo_set.photos.update(source_sha256="0" * 64)
     page = page_of(client, study)
     for row in result_table(study, origin=Origin.PERSON).rows:
@@ -131,7 +132,7 @@ def test_empty_page_leads_on(client: Client, researcher: Researcher, state: Stud
     study = make_study(owner=researcher, state=state)
     page = page_of(client, study)
     assert sentence in page
-    assert address("fool_rates", study) not in page
+    assert "/figures/" not in page
     assert (address("samples", study) in page) == (state != StudyState.DRAFT)
 
 
@@ -173,7 +174,7 @@ def test_design_of_a_draft_says_that_it_is_one(client: Client, researcher: Resea
 
 
 def test_figures_are_shown_and_downloaded(client: Client, study: Study) -> None:
-    svg = client.get(address("fool_rates", study))
+    svg = client.get(address("figure", study, "fool-rates", "svg"))
     assert svg.headers["Content-Type"] == "image/svg+xml"
     assert b"<svg" in svg.content
     assert "Content-Disposition" not in svg.headers
@@ -188,9 +189,22 @@ def test_there_is_no_figure_of_samples_before_there_are_samples(client: Client, 
     assert client.get(address("samples", study)).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["responses", "fool_rates"])
-def test_unknown_origin_is_no_address(client: Client, study: Study, name: str) -> None:
-    assert client.get(address(name, study), {"origin": "preview"}).status_code == 404
+@pytest.mark.parametrize(("name", "args"), [("responses", ()), ("figure", ("fool-rates", "svg"))])
+def test_unknown_origin_is_no_address(client: Client, study: Study, name: str, args: tuple[str, ...]) -> None:
+    assert client.get(address(name, study, *args), {"origin": "preview"}).status_code == 404
+
+
+def test_figures_come_as_paper_takes_them_and_dark(client: Client, study: Study) -> None:
+    pdf = client.get(address("figure", study, "fool-rates", "pdf"), {"download": ""})
+    assert pdf.headers["Content-Disposition"] == f'attachment; filename="{study.slug}-fool-rates-person.pdf"'
+    dark = client.get(address("figure", study, "fool-rates", "png"), {"theme": "dark"})
+    assert np.asarray(Image.open(io.BytesIO(dark.content)).convert("L"))[0, 0] < 40
+
+
+def test_figures_that_there_is_nothing_for_are_no_address(client: Client, study: Study) -> None:
+    for name, kind in (("tau", "svg"), ("fool-rates", "gif"), ("other", "svg")):
+        assert client.get(address("figure", study, name, kind)).status_code == 404
+    assert address("figure", study, "tau", "svg") not in page_of(client, study)
 
 
 def test_unknown_form_is_no_address(client: Client, study: Study) -> None:

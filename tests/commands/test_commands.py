@@ -69,9 +69,12 @@ def test_export_study_writes_everything(tmp_path: Path) -> None:
     run("export_study", study.slug, str(tmp_path / "out"))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
-        *("design.json", "responses.csv", "fool-rates.svg", "samples.png"),
+        *("design.json", "responses.csv", "samples.png"),
+        *(f"{name}.{kind}" for name in ("fool-rates", "realism", "reaction-times") for kind in ("svg", "pdf", "png")),
+        *("methods.txt", "methods.tex", "methods.md"),
+        *("sensitivity.csv", "times-and-order.csv", "realism-and-fidelity.csv"),
         *("results.txt", "results.csv", "results.json", "results.tex", "results.md", "results.html"),
-        *("differences.csv", "against-half.csv"),
+        "against-half.csv",
     }
     assert (tmp_path / "out/design.json").read_text() == study.design
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from studies.reports.figures import PAGE_WIDTH_MM, fool_rates_svg, sample_grid_png
+from studies.reports.figures import PAGE_WIDTH_MM, fool_rates, sample_grid_png
 from studies.reports.palette import STYLES, condition_style
 from studies.reports.wording import percent
 from studies.statistics.results import ResultTable, result_table
@@ -31,6 +31,7 @@ def table() -> ResultTable:
         study="rooms",
         title="Rooms",
         design_sha256=SHA,
+        last_vote="2026-11-25",
     )
 
 
@@ -39,11 +40,11 @@ def texts(svg: bytes) -> list[str]:
 
 
 def test_figure_shows_rates_intervals_and_the_line_of_cannot_tell_as_text(table: ResultTable) -> None:
-    shown = texts(fool_rates_svg(table))
+    shown = texts(fool_rates(table))
     row = table.rows[1]
     assert percent(row.fool_rate, row.ci_low, row.ci_high) in shown
     assert f"n = {row.n_responses}, {row.n_raters} raters, {row.n_photos} photos" in shown
-    for text in ("cannot tell", "% fooled", "0", row.label, "Rooms (rooms)"):
+    for text in ("cannot tell", "% fooled", "0", row.label, "Rooms (rooms): fool rates"):
         assert text in shown
     assert "Bicubic" not in shown
     assert not any("SIMULATED" in text for text in shown)
@@ -51,38 +52,38 @@ def test_figure_shows_rates_intervals_and_the_line_of_cannot_tell_as_text(table:
 
 def test_figure_of_tiles_counts_their_scenes(table: ResultTable) -> None:
     tiled = replace(table, rows=tuple(replace(row, n_scenes=row.n_photos // 4) for row in table.rows))
-    shown = texts(fool_rates_svg(tiled))
+    shown = texts(fool_rates(tiled))
     row = table.rows[1]
     assert f"n = {row.n_responses}, {row.n_raters} raters, 40 photos of 10 scenes" in shown
     assert any("95 % intervals by scene: two-way Wilson" in text for text in shown)
-    assert not any("scene" in text for text in texts(fool_rates_svg(table)))
+    assert not any("scene" in text for text in texts(fool_rates(table)))
 
 
 def test_simulated_votes_are_marked_in_the_figure(table: ResultTable) -> None:
-    assert any("SIMULATED raters" in text for text in texts(fool_rates_svg(replace(table, origin="simulated"))))
+    assert any("SIMULATED raters" in text for text in texts(fool_rates(replace(table, origin="simulated"))))
 
 
 def test_figure_is_as_wide_as_a_page_and_knows_its_design(table: ResultTable) -> None:
-    svg = fool_rates_svg(table)
+    svg = fool_rates(table)
     width = ET.fromstring(svg).attrib["width"]  # noqa: S314 -- our own bytes
     assert float(width.removesuffix("pt")) == pytest.approx(PAGE_WIDTH_MM / 25.4 * 72, abs=1e-3)
-    assert f"study rooms, design {SHA}".encode() in svg
+    assert f"study rooms, design {SHA}, votes until 2026-11-25".encode() in svg
     assert b"evalsite" in svg
 
 
 def test_same_table_gives_the_same_bytes_and_leaves_settings_alone(table: ResultTable) -> None:
     before = dict(mpl.rcParams)
-    assert fool_rates_svg(table) == fool_rates_svg(table)
+    assert fool_rates(table) == fool_rates(table)
     assert dict(mpl.rcParams) == before
 
 
 def test_figure_without_any_judged_condition_says_so(table: ResultTable) -> None:
-    assert "No condition is judged by raters." in texts(fool_rates_svg(replace(table, rows=table.rows[:1])))
+    assert "No condition is judged by raters." in texts(fool_rates(replace(table, rows=table.rows[:1])))
 
 
 def test_condition_without_votes_keeps_its_place_in_the_figure(table: ResultTable) -> None:
     rows = (*table.rows[:2], replace(table.rows[2], fool_rate=None, ci_low=None, fool_rate_all=None, n_responses=0))
-    shown = texts(fool_rates_svg(replace(table, rows=rows)))
+    shown = texts(fool_rates(replace(table, rows=rows)))
     assert rows[2].label in shown
     assert "\N{EN DASH}" in shown
 
@@ -91,7 +92,7 @@ def test_figure_draws_rates_without_intervals(table: ResultTable) -> None:
     rows = tuple(replace(row, ci_low=None, ci_high=None, ci_low_all=None, ci_high_all=None) for row in table.rows)
     rate = rows[2].fool_rate
     assert rate is not None
-    assert f"{100 * rate:.1f}" in texts(fool_rates_svg(replace(table, rows=rows)))
+    assert f"{100 * rate:.1f}" in texts(fool_rates(replace(table, rows=rows)))
 
 
 def test_no_window_system_is_touched() -> None:

@@ -140,4 +140,7 @@ def test_figures_are_pictures(study: Study) -> None:
     grid = figures.sample_grid(study, count=3)
     assert grid is not None
     assert grid.startswith(b"\x89PNG")
-    assert b"<svg" in figures.fool_rates(study)
+    drawn = figures.StudyFigures(study)
+    assert {"fool-rates", "differences", "reaction-times", "realism"} <= set(drawn.names)
+    for name in drawn.names:
+        assert b"<svg" in drawn.draw(name)

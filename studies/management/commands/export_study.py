@@ -1,6 +1,7 @@
 """`manage.py export_study STUDY FOLDER`: write everything that a paper needs into a folder."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,21 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studies.management.commands._lookups import ORIGINS, study_find
 from studies.reports import FORMATS
+from studies.reports.figures import FileFormat
+from studies.reports.methods_text import METHODS_FORMATS, methods_paragraphs
 from studies.reports.section import section_csv
 from studies.selectors import exports, figures
 from studies.selectors.results import origin_default, result_table, sections_get
 from studies.selectors.studies import design_json
 
+FIGURE_KINDS: tuple[FileFormat, ...] = ("svg", "pdf", "png")
 _ENDINGS = {"text": "txt", "csv": "csv", "json": "json", "latex": "tex", "markdown": "md", "html": "html"}
 
 
 class Command(BaseCommand):
-    """Write a study's design, raw responses, tables and figures into a folder."""
+    """Write a study's design, raw responses, tables, figures and methods section into a folder."""
 
-    help = "Write a study's design, raw responses, tables and figures into a folder."
+    help = "Write a study's design, raw responses, tables, figures and methods section into a folder."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
@@ -46,7 +50,13 @@ class Command(BaseCommand):
                 path = folder / f"{section.name.replace('_', '-')}.csv"
                 path.write_text(section_csv(section), encoding="utf-8")
             (folder / "design.json").write_text(design_json(study), encoding="utf-8")
-            (folder / "fool-rates.svg").write_bytes(figures.fool_rates(study, origin=origin))
+            drawn = figures.StudyFigures(study, origin=origin)
+            for name in drawn.names:
+                for kind in FIGURE_KINDS:
+                    (folder / f"{name}.{kind}").write_bytes(drawn.draw(name, file_format=kind))
+            paragraphs = methods_paragraphs(json.loads(design_json(study)), table=table)
+            for name, write in METHODS_FORMATS.items():
+                (folder / f"methods.{_ENDINGS[name]}").write_text(write(paragraphs), encoding="utf-8")
             grid = figures.sample_grid(study)
             if grid is not None:
                 (folder / "samples.png").write_bytes(grid)

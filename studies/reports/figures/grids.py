@@ -1,119 +1,22 @@
-"""Figures for a page and for a paper, drawn by matplotlib without any window or global figure.
+"""Pictures side by side: a column for each condition, a row for each photo, at whole multiples of their pixels."""
 
-The same input gives the same bytes. matplotlib is imported here and nowhere else: import this module only where a
-figure is drawn.
-"""
-
-import io
 import re
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.typing import RcKeyType
 from numpy.typing import NDArray
 
-from studies.reports.palette import VERMILLION, condition_style
-from studies.reports.wording import flow_sentence, heading, level, percent, study_name
-from studies.statistics.fool_rate import ESTIMANDS, INTERVAL_METHODS
-from studies.statistics.results import ResultRow, ResultTable
-
-MM = 1 / 25.4
-"""A millimetre in inches."""
-PAGE_WIDTH_MM = 174
-LABEL_CHARACTERS = 32
-COUNTS_CHARACTERS = 40
-"""Longer labels of conditions, and longer counts below them, are set smaller, so that they stay on the page."""
+from studies.reports.figures.sheet import MM, PAGE_WIDTH_MM, THEMES, FileFormat, Metadata, drawing, written
 
 GRID_CELL = 128
 """Device pixels of a picture in a grid, or a little fewer: a whole number for each of its own."""
 CELL_MOST_MM = 22
 """Pictures of a grid with few columns are not drawn larger on paper."""
 
-INK = "#1A1A1A"
-QUIET = "#6B6B6B"
-HAIRLINE = "#D0D0D0"
-
-STYLE: dict[RcKeyType, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.linewidth": 0.4,
-    "axes.edgecolor": QUIET,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": QUIET,
-    "ytick.color": INK,
-    "xtick.labelcolor": INK,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 8,
-    "xtick.major.width": 0.4,
-    "xtick.major.size": 2.5,
-    "lines.linewidth": 1.2,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "evalsite",
-    "path.simplify": False,
-}
-
-_drawing = threading.Lock()
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    """Draw in our style and leave matplotlib's settings, which all threads share, as they were."""
-    with _drawing, mpl.rc_context(rc=STYLE):
-        yield
-
-
-def fool_rates_svg(table: ResultTable) -> bytes:
-    """Draw the fool rates with their intervals, and the 50 % at which raters cannot tell.
-
-    A filled marker is the rate after exclusions, with its interval as a line; a small hollow one below it is the rate
-    with everyone who completed.
-
-    Args:
-        table: The results; only its conditions with a fool rate are drawn.
-
-    Returns:
-        An SVG file of the width of a page, whose text stays text.
-    """
-    shown = [(place, row) for place, row in enumerate(table.rows) if row.role == "test"]
-    height_mm = 36 + 9 * max(1, len(shown)) + (5 if table.is_simulated else 0)
-    with _style():
-        figure = Figure(figsize=(PAGE_WIDTH_MM * MM, height_mm * MM))
-        top = 1 - (11 + (5 if table.is_simulated else 0)) / height_mm
-        axes = figure.add_axes((0.31, 17 / height_mm, 0.45, top - 17 / height_mm))
-        left = 3 / PAGE_WIDTH_MM
-        figure.text(left, 1 - 5 / height_mm, study_name(table), fontsize=9, fontweight="bold", va="center")
-        if table.is_simulated:
-            figure.text(
-                left,
-                1 - 10 / height_mm,
-                "SIMULATED raters: a program voted, not people",
-                fontsize=8,
-                fontweight="bold",
-                color=VERMILLION,
-                va="center",
-            )
-        _draw_rates(axes, shown, table)
-        by_scene = " by scene" if table.is_tiled and table.estimand == "new" else ""
-        figure.text(
-            left,
-            3.5 / height_mm,
-            f"{level(table)} intervals{by_scene}: {INTERVAL_METHODS[table.ci_method]}, {ESTIMANDS[table.estimand]}. "
-            "Small hollow marker: everyone who completed.",
-            fontsize=7,
-            color=QUIET,
-            va="center",
-        )
-        return _svg(figure, table)
+LIGHT = THEMES["light"]
+"""Pictures are judged on white paper; a grid has no dark form."""
 
 
 def sample_grid_png(
@@ -146,14 +49,18 @@ def sample_grid_png(
         ValueError: If there is nothing to draw, the pictures are not (n, height, width, 3) uint8 with one n, or a
             picture does not fit the cell a whole number of times.
     """
-    metadata = {"Software": f"evalsite {version}".strip(), "Source": study, "Comment": f"design {design_sha256}"}
+    metadata: Metadata = {
+        "Software": f"evalsite {version}".strip(),
+        "Source": study,
+        "Comment": f"design {design_sha256}",
+    }
     return _grid_png(columns, scale=scale, gap=gap, title="", metadata=metadata)
 
 
 def picture_grid(
     columns: Sequence[tuple[str, NDArray[np.uint8]]],
     *,
-    file_format: Literal["png", "pdf", "svg"],
+    file_format: FileFormat,
     title: str = "",
     source: str = "",
     version: str = "",
@@ -180,12 +87,12 @@ def picture_grid(
     scale, gap = max(1, GRID_CELL // largest), 2
     program = f"evalsite {version}".strip()
     if file_format == "png":
-        metadata = {"Software": program, "Source": source, "Title": title}
+        metadata: Metadata = {"Software": program, "Source": source, "Title": title}
         return _grid_png(columns, scale=scale, gap=gap, title=title, metadata=metadata)
     grid, cell_width = _grid(columns, scale=scale, gap=gap)
     width_pt, margin_pt, font_pt = PAGE_WIDTH_MM * MM * 72, 3.0, 7.0
     unit_pt = min((width_pt - 2 * margin_pt) / grid.shape[1], CELL_MOST_MM * MM * 72 / cell_width)
-    with _style():
+    with drawing(LIGHT):
         figure = Figure(dpi=72)  # one pixel of the canvas is one point
         FigureCanvasAgg(figure)
         room_pt = 0.94 * cell_width * unit_pt  # a viewer's font may be wider than ours
@@ -206,15 +113,13 @@ def picture_grid(
         if title:
             y = 1 - line_pt / height
             figure.text(margin_pt / width, y, title, fontsize=8, fontweight="bold", va="baseline")
-        file = io.BytesIO()
-        about = {"Title": title, "Creator": program}
-        dates = {"Date": None, "Source": source} if file_format == "svg" else {"CreationDate": None, "Subject": source}
-        figure.savefig(file, format=file_format, metadata=about | dates)
-        return file.getvalue()
+        about: Metadata = {"Title": title, "Creator": program}
+        about |= {"Date": None, "Source": source} if file_format == "svg" else {"CreationDate": None, "Subject": source}
+        return written(figure, file_format=file_format, metadata=about, dpi=72)
 
 
 def _grid_png(
-    columns: Sequence[tuple[str, NDArray[np.uint8]]], *, scale: int, gap: int, title: str, metadata: dict[str, str]
+    columns: Sequence[tuple[str, NDArray[np.uint8]]], *, scale: int, gap: int, title: str, metadata: Metadata
 ) -> bytes:
     """Draw a grid whose every pixel is a whole number of device pixels, with its heads and its title."""
     grid, cell_width = _grid(columns, scale=scale, gap=gap)
@@ -222,7 +127,7 @@ def _grid_png(
     dpi = 100
     font_px = min(22.0, max(11.0, cell_width / 8))
     margin = 2 * gap
-    with _style():
+    with drawing(LIGHT):
         figure = Figure(dpi=dpi)
         FigureCanvasAgg(figure)  # measures the width of the heads
         font_size = font_px * 72 / dpi
@@ -241,109 +146,7 @@ def _grid_png(
         if title:
             y = 1 - line_px / height
             figure.text(margin / width, y, title, fontsize=font_size, fontweight="bold", va="baseline")
-        file = io.BytesIO()
-        figure.savefig(file, format="png", metadata=metadata)
-        return file.getvalue()
-
-
-def _draw_rates(axes: Axes, shown: Sequence[tuple[int, ResultRow]], table: ResultTable) -> None:
-    ends = [100 * end for _, row in shown for end in (row.ci_high, row.ci_high_all) if end is not None]
-    rates = [100 * rate for _, row in shown for rate in (row.fool_rate, row.fool_rate_all) if rate is not None]
-    axes.set_xlim(0, min(104, max([58, *(end + 4 for end in ends), *(rate + 4 for rate in rates)])))
-    axes.set_ylim(len(shown) - 0.5 if shown else 0.5, -0.5)
-    axes.axvline(50, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate(
-        "cannot tell",
-        (50, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=7,
-        color=QUIET,
-    )
-    for y, (place, row) in enumerate(shown):
-        colour, marker = condition_style(place)
-        if y:
-            axes.axhline(y - 0.5, color=HAIRLINE, linewidth=0.4, zorder=0)
-        if row.ci_low is not None and row.ci_high is not None:
-            axes.plot([100 * row.ci_low, 100 * row.ci_high], [y, y], color=colour, solid_capstyle="butt", zorder=2)
-        if row.fool_rate is not None:
-            axes.plot([100 * row.fool_rate], [y], marker, color=colour, markersize=5, clip_on=False, zorder=4)
-        if row.fool_rate_all is not None:
-            axes.plot(
-                [100 * row.fool_rate_all],
-                [y + 0.27],
-                marker,
-                markersize=3,
-                markerfacecolor="white",
-                markeredgecolor=colour,
-                markeredgewidth=0.6,
-                clip_on=False,
-                zorder=3,
-            )
-        axes.annotate(
-            percent(row.fool_rate, row.ci_low, row.ci_high),
-            (1, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-        )
-        for text, offset, size, ink in (
-            (row.label, 4.5, min(8, 8 * LABEL_CHARACTERS / len(row.label)), INK),
-            (counts := _counts(row, table), -5.5, min(6.5, 6.5 * COUNTS_CHARACTERS / len(counts)), QUIET),
-        ):
-            axes.annotate(
-                text,
-                (0, y),
-                xycoords=("axes fraction", "data"),
-                xytext=(-8, offset),
-                textcoords="offset points",
-                ha="right",
-                va="center",
-                fontsize=size,
-                color=ink,
-            )
-    if not shown:
-        axes.text(0.5, 0.5, "No condition is judged by raters.", transform=axes.transAxes, ha="center", color=QUIET)
-    axes.set_yticks([])
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.set_xlabel("% fooled")
-    axes.annotate(
-        f"% fooled [{level(table)}]",
-        (1, 1),
-        xycoords="axes fraction",
-        xytext=(6, 2),
-        textcoords="offset points",
-        va="bottom",
-        fontsize=7,
-        color=QUIET,
-    )
-
-
-def _counts(row: ResultRow, table: ResultTable) -> str:
-    """Return what a rate rests on; with the scenes that photos were cut from, where they are fewer."""
-    counts = f"n = {row.n_responses}, {row.n_raters} raters, {row.n_photos} photos"
-    return f"{counts} of {row.n_scenes} scenes" if table.is_tiled else counts
-
-
-def _svg(figure: Figure, table: ResultTable) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(
-        file,
-        format="svg",
-        metadata={
-            "Title": heading(table),
-            "Creator": f"evalsite {table.version}",
-            "Source": f"study {table.study}, design {table.design_sha256 or 'not recorded'}",
-            "Description": flow_sentence(table),
-            "Date": None,
-        },
-    )
-    return file.getvalue()
+        return written(figure, file_format="png", metadata=metadata, dpi=dpi)
 
 
 def _grid(columns: Sequence[tuple[str, NDArray[np.uint8]]], *, scale: int, gap: int) -> tuple[NDArray[np.uint8], int]:
