@@ -21,6 +21,7 @@ from studies.methods import METHODS, Method, Parameter, method_get
 from studies.models import (
     ComparisonFamily,
     Condition,
+    Layout,
     PhotoSet,
     Recruitment,
     Researcher,
@@ -29,6 +30,7 @@ from studies.models import (
     Study,
     TrainingRun,
 )
+from studies.models.study import EXPOSURE_LEAST_MS
 from studies.protocols import PRESETS
 from studies.recruitment import MEANINGS, PANELS, Outcome, exit_check, mturk
 from studies.selectors.training import NETWORKS, checkpoint_choices, start_path
@@ -241,6 +243,11 @@ class ProtocolForm(AdminForm, forms.ModelForm):
     GROUPS = (
         ("Study", "", ("title", "slug")),
         (
+            "What raters do",
+            "What is on the screen at once, and what a press means.",
+            ("layout", "asks_for"),
+        ),
+        (
             "What raters read",
             "The numbers in these texts follow the settings below, as long as the texts are the protocol's own.",
             ("question", "consent_text", "instructions_text"),
@@ -283,6 +290,8 @@ class ProtocolForm(AdminForm, forms.ModelForm):
         fields = (
             "title",
             "slug",
+            "layout",
+            "asks_for",
             "question",
             "consent_text",
             "instructions_text",
@@ -306,6 +315,8 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "equivalence_margin",
         )
         widgets = {
+            "layout": forms.RadioSelect,
+            "asks_for": forms.RadioSelect,
             "assignment": forms.RadioSelect,
             "kernel": forms.RadioSelect,
             "missed_exposure": forms.RadioSelect,
@@ -365,6 +376,17 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             self.add_error(name, sentence)
         if cleaned.get("comparison_family") == ComparisonFamily.ALL_PAIRS and cleaned.get("reference_condition"):
             self.add_error("reference_condition", "All pairs are compared, so there is no reference; leave it empty.")
+        if cleaned.get("exposure_ms") == 0 and cleaned.get("layout") == Layout.SEQUENTIAL:
+            self.add_error(
+                "exposure_ms",
+                f"Images that come one after the other need a time: give at least {EXPOSURE_LEAST_MS} ms, or show them "
+                "side by side.",
+            )
+        elif cleaned.get("exposure_ms") == 0 and cleaned.get("mask_count"):
+            self.add_error(
+                "mask_count",
+                f"{cleaned['mask_count']} masks cannot follow images that stay until the answer: give 0, or a time.",
+            )
         if not self.errors:
             before = texts_of({name: getattr(self.instance, name) for name in self.Meta.fields}, self.instance.preset)
             after = texts_of(cleaned, self.instance.preset)

@@ -227,15 +227,20 @@ def sha256_of(content: NDArray[Any] | bytes) -> str:
     return digest.hexdigest()
 
 
-def stimulus_bytes(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bytes:
-    """Pack the two pictures of a trial as a rater's browser gets them: values alone, which tell no origin.
+def stimulus_bytes(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], *, between: NDArray[np.uint8] | None = None
+) -> bytes:
+    """Pack the pictures of a trial as a rater's browser gets them: values alone, which tell no origin.
 
     Args:
         first: (height, width, 3) uint8 sRGB, shown first, or on the left.
         second: The same for the picture shown second, or on the right.
+        between: A smaller picture of the same form, shown between the two. It is enlarged to their size, each pixel to
+            a square, and so must go into it a whole number of times.
 
     Returns:
-        The sub-pixels of `first`, then those of `second`, row by row, R G B: always 2 * height * width * 3 bytes.
+        The sub-pixels of `first`, then those of `between` if there is one, then those of `second`, row by row, R G B:
+        always 2 or 3 times height * width * 3 bytes.
 
     Raises:
         ValueError: If the pictures differ in shape, or are not (height, width, 3) uint8.
@@ -244,7 +249,14 @@ def stimulus_bytes(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bytes
     _check_picture(second, "second")
     if first.shape != second.shape:
         raise ValueError(f"first and second must have one shape, got {first.shape} and {second.shape}")
-    return first.tobytes() + second.tobytes()
+    if between is None:
+        return first.tobytes() + second.tobytes()
+    _check_picture(between, "between")
+    factor = len(first) // len(between)
+    squares = between.repeat(factor, axis=0).repeat(factor, axis=1)
+    if squares.shape != first.shape:
+        raise ValueError(f"between must go into {first.shape} a whole number of times, got {between.shape}")
+    return first.tobytes() + squares.tobytes() + second.tobytes()
 
 
 def archive_members(

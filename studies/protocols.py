@@ -10,13 +10,26 @@ You will look at pairs of small pictures and say which of the two was taken by a
 Your answers, and how long you take, are kept under a random number. Your name, your address and your device are \
 not kept. You may stop at any time by closing the page."""
 
-INSTRUCTIONS = """\
-Two pictures will flash up one after the other. One was taken by a camera; the other comes from a computer.
+SHOWING = {
+    "sequential": "Two pictures will flash up one after the other. One was taken by a camera; the other comes from a "
+    "computer.",
+    "simultaneous": "You will see two pictures side by side{limit}. One was taken by a camera; the other comes from a "
+    "computer.",
+    "input_between": "You will see three pictures side by side{limit}. The one in the middle is coarse. Of the other "
+    "two, one was taken by a camera; the other was made from the coarse one by a computer.",
+}
+"""By layout."""
 
-Look at both, then say which one you would guess is from a camera. There is no time limit for your answer. If you are \
-not sure, guess.
+ASKING = {
+    "photo": "Look at both, then say which one you would guess is from a camera.",
+    "sample": "Look at both, then say which one you would guess comes from a computer.",
+}
+"""By what the question asks for."""
 
-First come {practice} pairs for practice, and you are told whether you were right. Then come {main} pairs that count."""
+ASKING_BESIDE_INPUT = {
+    "photo": "Compare both with the one in the middle, then say which one is the better version of it.",
+    "sample": "Compare both with the one in the middle, then say which one you would guess comes from a computer.",
+}
 
 
 @dataclass(frozen=True)
@@ -37,36 +50,59 @@ class Preset:
 
     def texts(self) -> dict[str, str]:
         """Return the consent and instruction texts with the protocol's own numbers."""
-        main = int(self.settings["test_count"]) + int(self.settings["golden_count"])
-        practice = int(self.settings["practice_count"])
-        minutes = session_minutes(
-            pairs=practice + main,
-            lead_in_ms=int(self.settings["lead_in_ms"]),
-            exposure_ms=int(self.settings["exposure_ms"]),
-            gap_ms=int(self.settings["gap_ms"]),
-            masks_ms=int(self.settings["mask_count"]) * int(self.settings["mask_ms"]),
-        )
         return {
-            "consent_text": CONSENT.format(minutes=minutes),
-            "instructions_text": INSTRUCTIONS.format(practice=practice, main=main),
+            "consent_text": CONSENT.format(minutes=session_minutes(self.settings)),
+            "instructions_text": instructions(self.settings),
         }
+
+
+def instructions(settings: Mapping[str, str | int]) -> str:
+    """Return what raters read before they begin: what they will see, what is asked, and how many pairs come."""
+    layout, asks_for, exposure_ms = str(settings["layout"]), str(settings["asks_for"]), int(settings["exposure_ms"])
+    practice, main = int(settings["practice_count"]), int(settings["test_count"]) + int(settings["golden_count"])
+    limit = f", for {exposure_ms / 1000:g} s" if exposure_ms else ", for as long as you like"
+    asking = (ASKING_BESIDE_INPUT if layout == "input_between" else ASKING)[asks_for]
+    count = f"There are {main} pairs."
+    if practice:
+        count = (
+            f"First come {practice} pairs for practice, and you are told whether you were right. "
+            f"Then come {main} pairs that count."
+        )
+    patience = "There is no time limit for your answer. If you are not sure, guess."
+    return f"{SHOWING[layout].format(limit=limit)}\n\n{asking} {patience}\n\n{count}"
 
 
 ANSWER_MS = 1_500
 """What an answer takes beyond the showing, for the estimate of a session's length."""
 
+LOOK_MS = 3_000
+"""How long pictures without a limit are looked at, likewise."""
 
-def session_minutes(*, pairs: int, lead_in_ms: int, exposure_ms: int, gap_ms: int, masks_ms: int) -> int:
-    """Return how long so many pairs take, in whole minutes: the showings, and what answers usually take.
+TIMING = (
+    "practice_count",
+    "test_count",
+    "golden_count",
+    "layout",
+    "lead_in_ms",
+    "exposure_ms",
+    "gap_ms",
+    "mask_count",
+    "mask_ms",
+)
+"""Settings that decide how long a session takes."""
+
+
+def session_minutes(settings: Mapping[str, str | int]) -> int:
+    """Return how long a session takes, in whole minutes: the showings, and what answers usually take.
 
     Args:
-        pairs: How many.
-        lead_in_ms: Fixation mark before each pair.
-        exposure_ms: One picture.
-        gap_ms: Blank between the two pictures.
-        masks_ms: All masks after one picture.
+        settings: Those named in `TIMING`.
     """
-    return max(1, round(pairs * (lead_in_ms + 2 * (exposure_ms + masks_ms) + gap_ms + ANSWER_MS) / 60_000))
+    number = {name: int(settings[name]) for name in TIMING if name != "layout"}
+    picture_ms = (number["exposure_ms"] or LOOK_MS) + number["mask_count"] * number["mask_ms"]
+    shown_ms = 2 * picture_ms + number["gap_ms"] if settings["layout"] == "sequential" else picture_ms
+    pairs = number["practice_count"] + number["test_count"] + number["golden_count"]
+    return max(1, round(pairs * (number["lead_in_ms"] + shown_ms + ANSWER_MS) / 60_000))
 
 
 FRAMES_MISSED = 2
@@ -81,7 +117,7 @@ def exposure_missed(requested_ms: float, *achieved_ms: float | None, frame_inter
     """Return whether a picture stood for more than two frames too long or too short.
 
     Args:
-        requested_ms: The study's setting.
+        requested_ms: The study's setting; 0, for as long as the rater likes, cannot be missed.
         *achieved_ms: For each picture the time measured; None, where nothing was measured, is no miss.
         frame_interval_ms: Median time between two frames; 60 a second if None, and never taken for longer than a
             thirtieth.
@@ -92,11 +128,15 @@ def exposure_missed(requested_ms: float, *achieved_ms: float | None, frame_inter
         >>> exposure_missed(1000, 1000.2, 1050.1, frame_interval_ms=16.7)
         True
     """
+    if requested_ms == 0:
+        return False
     allowed = FRAMES_MISSED * min(frame_interval_ms or FRAME_MS, LONGEST_FRAME_MS)
     return any(time is not None and abs(time - requested_ms) > allowed for time in achieved_ms)
 
 
 _FOUNDING: dict[str, str | int] = {
+    "layout": "sequential",
+    "asks_for": "photo",
     "question": "Which image, would you guess, is from a camera?",
     "assignment": "one_condition",
     "practice_count": 10,
@@ -114,6 +154,17 @@ _FOUNDING: dict[str, str | int] = {
     "raters_wanted": 40,
 }
 
+_SR3 = _FOUNDING | {
+    "layout": "simultaneous",
+    "question": "Which image would you guess is from a camera?",
+    "practice_count": 0,
+    "test_count": 50,
+    "golden_count": 0,
+    "lead_in_ms": 500,
+    "exposure_ms": 3000,
+    "raters_wanted": 50,
+}
+
 PRESETS: dict[str, Preset] = {
     "founding": Preset(
         slug="founding",
@@ -128,5 +179,64 @@ PRESETS: dict[str, Preset] = {
         source="As the founding protocol, but each rater sees every method, so that methods are compared within "
         "raters: about a third of the raters give the same precision of a difference.",
         settings=_FOUNDING | {"assignment": "mixed"},
+    ),
+    "zhang2016": Preset(
+        slug="zhang2016",
+        label="Zhang et al. 2016: which one is fake? one method a session",
+        source="Zhang, Isola and Efros 2016, arXiv 1603.08511: 1 s an image, 10 pairs for practice and 40 without "
+        "feedback, one method a session, checks in a tenth of the trials that were reported but excluded nobody. There "
+        "the fake colours were asked for; the wording for enlarged pictures is ours. The checks stand here as golden "
+        "pairs, which exclude only who misses them all.",
+        settings=_FOUNDING
+        | {
+            "asks_for": "sample",
+            "question": "Which image, would you guess, is fake?",
+            "golden_count": 4,
+            "golden_misses_allowed": 3,
+        },
+    ),
+    "real_vs_fake": Preset(
+        slug="real_vs_fake",
+        label="Real vs fake: which one is fake? all methods in each session",
+        source="The tool AMT_Real_vs_Fake (Python version): mark 900 ms, image 1000 ms, blank 600 ms, image 1000 ms; "
+        "10 pairs with feedback, then 50 without, methods mixed, no checks. The tool draws images with replacement; "
+        "here none comes twice.",
+        settings=_FOUNDING
+        | {
+            "asks_for": "sample",
+            "question": "Which image do you think was fake?",
+            "assignment": "mixed",
+            "test_count": 50,
+            "golden_count": 0,
+            "raters_wanted": 50,
+        },
+    ),
+    "sr3_task1": Preset(
+        slug="sr3_task1",
+        label="SR3, task 1: which is the better version of the input?",
+        source="Saharia et al. 2021 (SR3), arXiv 2104.07636, task 1: the low-resolution input between the two images, "
+        "50 pairs and 50 raters a model, 3 s before the answer. Practice, checks and display size are not known; the "
+        "mark of 500 ms is ours.",
+        settings=_SR3
+        | {
+            "layout": "input_between",
+            "question": "Which of the two images is a better high quality version of the low resolution image in the "
+            "middle?",
+        },
+    ),
+    "sr3_task2": Preset(
+        slug="sr3_task2",
+        label="SR3, task 2: which is from a camera? 3 s",
+        source="Saharia et al. 2021 (SR3), arXiv 2104.07636, task 2: both images for 3 s, then the answer; 50 pairs "
+        "and 50 raters a model. Arrangement, practice, checks and display size are not known; side by side and the "
+        "mark of 500 ms are ours.",
+        settings=_SR3,
+    ),
+    "side_by_side": Preset(
+        slug="side_by_side",
+        label="Side by side, without limit",
+        source="The founding protocol's numbers, with both images at once until the answer: raters see all that can be "
+        "seen, so fool rates are lower than after a second.",
+        settings=_FOUNDING | {"layout": "simultaneous", "exposure_ms": 0},
     ),
 }

@@ -14,7 +14,7 @@ from studies.admin.ownership import OwnedAdmin
 from studies.admin.study_recruitment import entrance_url
 from studies.admin.study_steps import STEPS, steps_of
 from studies.methods import METHODS
-from studies.models import FINISHED, Assignment, Condition, Origin, SessionState, Study, StudyState
+from studies.models import FINISHED, Assignment, Condition, Layout, Origin, SessionState, Study, StudyState
 from studies.protocols import ANSWER_MS, PRESETS
 from studies.reports.palette import ConditionStyle, condition_style
 from studies.selectors.conduct import conduct_get
@@ -295,13 +295,14 @@ def timeline(study: Study) -> list[Moment]:
 
     Widths follow the square root of the durations, so that short parts can still be read.
     """
-    parts = [
-        ("mark", study.lead_in_ms, "blank"),
-        ("1st image", study.exposure_ms, "image"),
-        ("blank", study.gap_ms, "blank"),
-        ("2nd image", study.exposure_ms, "image"),
-        ("answer", ANSWER_MS, "answer"),
-    ]
+    masks = [("masks", study.mask_count * study.mask_ms, "blank")] if study.mask_count else []
+    parts = [("mark", study.lead_in_ms, "blank")]
+    if study.layout == Layout.SEQUENTIAL:
+        parts += [("1st image", study.exposure_ms, "image"), *masks, ("blank", study.gap_ms, "blank")]
+        parts += [("2nd image", study.exposure_ms, "image"), *masks]
+    elif study.exposure_ms:
+        parts += [("both images", study.exposure_ms, "image"), *masks]
+    parts += [("answer", ANSWER_MS, "answer") if study.exposure_ms else ("images and answer", ANSWER_MS, "answer")]
     roots = [max(duration_ms, 120) ** 0.5 for _, duration_ms, _ in parts]
     moments, x = [], 0.0
     for (label, duration_ms, kind), root in zip(parts, roots, strict=True):

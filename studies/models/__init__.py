@@ -1,6 +1,6 @@
 """What is kept. One noun a file; rules that must always hold are constraints of the database."""
 
-from studies.models.choices import Kind, Side
+from studies.models.choices import AsksFor, Kind, Side
 from studies.models.pair import Pair
 from studies.models.photo import Cropping, Photo, PhotoSet
 from studies.models.rater import FINISHED, Origin, Rater, RatingSession, SessionState
@@ -12,6 +12,7 @@ from studies.models.study import (
     ComparisonFamily,
     Condition,
     Kernel,
+    Layout,
     MissedExposure,
     Role,
     StoppingRule,
@@ -27,12 +28,14 @@ __all__ = [
     "ACTIVE",
     "FINISHED",
     "ArrivalCount",
+    "AsksFor",
     "Assignment",
     "ComparisonFamily",
     "Condition",
     "Cropping",
     "Kernel",
     "Kind",
+    "Layout",
     "MissedExposure",
     "Origin",
     "Pair",

@@ -13,6 +13,13 @@ class Kind(models.TextChoices):
     GOLDEN = "golden", "golden (obvious; tells whether the rater attends)"
 
 
+class AsksFor(models.TextChoices):
+    """Which of the two pictures the question asks raters to point at."""
+
+    PHOTO = "photo", "the photo (“which is from a camera?”)"
+    SAMPLE = "sample", "the sample (“which is fake?”)"
+
+
 class Side(models.TextChoices):
     """Which of a trial's two stimuli: the one shown first, or second."""
 

@@ -3,14 +3,17 @@
 from dataclasses import fields
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
-from studies.models.choices import token_make
+from studies.models.choices import AsksFor, token_make
 from studies.models.photo import Photo, PhotoSet
-from studies.protocols import session_minutes
+from studies.protocols import TIMING, session_minutes
 from studies.statistics.quality import PRACTICE_LAST, OperatingFigures, QualityRules, operating_figures
+
+EXPOSURE_LEAST_MS = 50
 
 
 class StudyState(models.TextChoices):
@@ -36,6 +39,26 @@ class Kernel(models.TextChoices):
 
     NEAREST = "nearest", "nearest (square pixels)"
     BICUBIC = "bicubic", "bicubic (smooth)"
+
+
+class Layout(models.TextChoices):
+    """How the pictures of a trial stand to each other in time and place."""
+
+    SEQUENTIAL = "sequential", "one after the other, in one place"
+    SIMULTANEOUS = "simultaneous", "side by side, at once"
+    INPUT_BETWEEN = "input_between", "side by side, with the low-resolution input between them"
+
+
+def exposure_check(exposure_ms: int) -> None:
+    """Refuse exposures too short to be shown.
+
+    Raises:
+        ValidationError: If it is neither 0 nor at least 50 ms.
+    """
+    if 0 < exposure_ms < EXPOSURE_LEAST_MS:
+        raise ValidationError(
+            f"{exposure_ms} ms is too short for a browser: give at least {EXPOSURE_LEAST_MS}, or 0 for no limit."
+        )
 
 
 class MissedExposure(models.TextChoices):
@@ -75,6 +98,14 @@ class Study(models.Model):
     seed = models.PositiveIntegerField(default=0, help_text="Of the samples and of the choice of practice photos.")
 
     preset = models.CharField("protocol preset", max_length=40, default="founding", editable=False)
+    layout = models.CharField(max_length=13, choices=Layout, default=Layout.SEQUENTIAL)
+    asks_for = models.CharField(
+        "the question asks for",
+        max_length=6,
+        choices=AsksFor,
+        default=AsksFor.PHOTO,
+        help_text="It decides what a press means; the wording must say the same.",
+    )
     question = models.CharField(max_length=200, default="Which image, would you guess, is from a camera?")
     consent_text = models.TextField(help_text="What raters agree to before they start. Blank lines part paragraphs.")
     instructions_text = models.TextField(
@@ -139,11 +170,14 @@ class Study(models.Model):
     exposure_ms = models.PositiveIntegerField(
         "exposure, ms",
         default=1000,
-        validators=[MinValueValidator(50), MaxValueValidator(60_000)],
-        help_text="For how long each image shows.",
+        validators=[exposure_check, MaxValueValidator(60_000)],
+        help_text="For how long each image shows. Side by side, 0 means until the answer.",
     )
     gap_ms = models.PositiveIntegerField(
-        "gap, ms", default=600, validators=[MaxValueValidator(10_000)], help_text="Blank between the two images."
+        "gap, ms",
+        default=600,
+        validators=[MaxValueValidator(10_000)],
+        help_text="Blank between images that follow each other.",
     )
     mask_count = models.PositiveSmallIntegerField(
         "masks",
@@ -225,7 +259,12 @@ class Study(models.Model):
                 condition=Q(side_bias_p__gte=0, side_bias_p__lt=1), name="study_side_bias_is_probability"
             ),
             models.CheckConstraint(condition=~Q(run_limit=1), name="study_run_is_longer_than_one"),
-            models.CheckConstraint(condition=Q(exposure_ms__gt=0), name="study_exposure_positive"),
+            models.CheckConstraint(condition=Q(layout__in=Layout.values), name="study_layout_known"),
+            models.CheckConstraint(condition=Q(asks_for__in=AsksFor.values), name="study_asks_for_known"),
+            models.CheckConstraint(
+                condition=Q(exposure_ms__gt=0) | (~Q(layout="sequential") & Q(mask_count=0)),
+                name="study_exposure_unlimited_side_by_side_without_masks",
+            ),
             models.CheckConstraint(
                 condition=Q(missed_exposure__in=MissedExposure.values), name="study_missed_exposure_known"
             ),
@@ -253,13 +292,7 @@ class Study(models.Model):
     @property
     def minutes(self) -> int:
         """Return how long a session takes, in whole minutes."""
-        return session_minutes(
-            pairs=self.practice_count + self.main_count,
-            lead_in_ms=self.lead_in_ms,
-            exposure_ms=self.exposure_ms,
-            gap_ms=self.gap_ms,
-            masks_ms=self.mask_count * self.mask_ms,
-        )
+        return session_minutes({name: getattr(self, name) for name in TIMING})
 
     @property
     def quality_rules(self) -> QualityRules:

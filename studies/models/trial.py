@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from studies.models.choices import Kind, Side, token_make
+from studies.models.choices import AsksFor, Kind, Side, token_make
 from studies.models.pair import Pair
 from studies.models.photo import Photo
 from studies.models.rater import RatingSession
@@ -49,7 +49,12 @@ class Response(models.Model):
     """The side chosen as taken by a camera; one for each trial, the first one given."""
 
     trial = models.OneToOneField(Trial, models.PROTECT, primary_key=True, related_name="response")
-    chosen_side = models.CharField(max_length=6, choices=Side)
+    chosen_side = models.CharField(
+        max_length=6,
+        choices=Side,
+        help_text="The side taken for the photo: the one pressed, or the other if the question asked for the sample.",
+    )
+    asked_for = models.CharField(max_length=6, choices=AsksFor, default=AsksFor.PHOTO)
     rt_ms = models.PositiveIntegerField(help_text="From the moment the buttons could be used.")
     exposure_first_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
     exposure_second_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
@@ -82,10 +87,17 @@ class Response(models.Model):
         ordering = ("trial",)
         constraints = (
             models.CheckConstraint(condition=Q(chosen_side__in=Side.values), name="response_side_known"),
+            models.CheckConstraint(condition=Q(asked_for__in=AsksFor.values), name="response_asked_for_known"),
             models.CheckConstraint(
                 condition=Q(is_set_aside=False) | Q(exposure_missed=True), name="response_set_aside_missed"
             ),
         )
+
+    @property
+    def pressed_side(self) -> Side:
+        """Return the side that the rater pointed at."""
+        chosen = Side(self.chosen_side)
+        return chosen if self.asked_for == AsksFor.PHOTO else chosen.other
 
     def __str__(self) -> str:
         """Return the trial and the side."""

@@ -60,6 +60,8 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
             "kind": trial.kind,
             "photo_side": trial.photo_side,
             "chosen_side": response.chosen_side,
+            "asked_for": response.asked_for,
+            "pressed_side": response.pressed_side,
             "fooled": _flag(response.chosen_side != trial.photo_side),
             "rt_ms": str(response.rt_ms),
             "exposure_first_ms": _ms(response.exposure_first_ms),

@@ -4,7 +4,7 @@ import structlog
 
 from studies import images
 from studies.errors import PictureMissing, TrialUnknown
-from studies.models import RatingSession, Side, Trial
+from studies.models import Layout, RatingSession, Side, Trial
 from studies.selectors.pictures import picture_read
 from studies.selectors.sessions import AHEAD
 
@@ -12,12 +12,14 @@ logger = structlog.get_logger(__name__)
 
 
 def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
-    """Return both images of a trial as raw values: the one shown first, then the second.
+    """Return the images of a trial as raw values: the one shown first, then the second, and their input between them.
+
+    The input is there only in the layout that shows it.
 
     Only the last answered trial, the current one and the few after it can be had, so that nobody collects a session.
 
     Returns:
-        2 * S * S * 3 bytes for a study of S pixels a side: the same length for every trial.
+        2 * S * S * 3 bytes for a study of S pixels a side, 3 * S * S * 3 with the input: the same for every trial.
 
     Raises:
         TrialUnknown: If the session has no such trial within that window.
@@ -32,10 +34,13 @@ def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
     )
     if trial is None:
         raise TrialUnknown("This pair cannot be shown now; reload the page.")
-    files = (trial.photo.high_res, trial.pair.sample.picture)
+    files = [trial.photo.high_res, trial.pair.sample.picture]
+    if session.study.layout == Layout.INPUT_BETWEEN:
+        files.append(trial.photo.low_res)
     try:
-        photo, sample = (picture_read(file) for file in files)
-        return images.stimulus_bytes(*((photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)))
+        photo, sample, *between = (picture_read(file) for file in files)
+        sides = (photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)
+        return images.stimulus_bytes(*sides, between=between[0] if between else None)
     except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG any of these
         logger.error(  # noqa: TRY400 -- the reason says it all; a traceback for each try would bury the log
             "picture_missing",

@@ -181,6 +181,8 @@ def design_get(study: Study) -> dict[str, Any]:
         "seed": study.seed,
         "protocol": {
             "preset": study.preset,
+            "layout": study.layout,
+            "asks_for": study.asks_for,
             "question": study.question,
             "consent_text": study.consent_text,
             "instructions_text": study.instructions_text,

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from studies.errors import StudyNotOpen, TrialNotCurrent, TrialUnknown
-from studies.models import Kind, MissedExposure, RatingSession, Response, Side, Study, StudyState, Trial
+from studies.models import AsksFor, Kind, MissedExposure, RatingSession, Response, Side, Study, StudyState, Trial
 from studies.protocols import exposure_missed
 from studies.selectors.sessions import Passage, passage_get
 from studies.services.sessions import session_finish
@@ -61,7 +61,8 @@ def response_record(
     Args:
         session: The session that answers.
         trial_code: Code of the trial.
-        chosen_side: The side that the rater takes for the photo.
+        chosen_side: The side that the rater pressed in answer to the study's question: the one taken for the photo, or
+            for the sample if the question asks for that.
         rt_ms: Reaction time from the moment the buttons could be used.
         exposure_first_ms: For how long the first image really showed, if the browser could tell.
         exposure_second_ms: The same for the second.
@@ -89,13 +90,15 @@ def response_record(
         is_missed = exposure_missed(
             study.exposure_ms, exposure_first_ms, exposure_second_ms, frame_interval_ms=frame_interval_ms
         )
+        is_photo_asked = study.asks_for == AsksFor.PHOTO
         is_judged = trial.kind != Kind.PRACTICE
         _response_create(
             session,
             trial,
             Response(
                 trial=trial,
-                chosen_side=chosen_side,
+                chosen_side=chosen_side if is_photo_asked else chosen_side.other,
+                asked_for=study.asks_for,
                 rt_ms=rt_ms,
                 exposure_first_ms=exposure_first_ms,
                 exposure_second_ms=exposure_second_ms,

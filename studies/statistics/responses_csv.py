@@ -96,6 +96,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("kind", "`practice` (feedback, not counted), `test` (counted) or `golden` (obvious)", is_required=True),
     Column("photo_side", "where the photo was: `first` or `second`"),
     Column("chosen_side", "what the rater chose as taken by a camera: `first` or `second`"),
+    Column("asked_for", "what the question asked the rater to point at: `photo` or `sample`"),
+    Column("pressed_side", "the side that the rater pointed at: `chosen_side`, or the other if `sample` was asked for"),
     Column("fooled", "1 if the sample was taken for the photo, else 0", is_required=True),
     Column("rt_ms", "reaction time in ms, from the buttons' coming alive to the answer"),
     Column("exposure_first_ms", "how long the browser really showed the first picture, in ms"),

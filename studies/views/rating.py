@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from studies.errors import StudyNotOpen
 from studies.forms import ResponseForm
-from studies.models import RatingSession, SessionState, Side, StudyState
+from studies.models import Layout, RatingSession, SessionState, Side, StudyState
 from studies.recruitment import Exit, mturk
 from studies.selectors.recruitment import arrival_of, exit_of, recruitment_get
 from studies.selectors.sessions import Passage, passage_get, session_get
@@ -28,8 +28,12 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
     session = session_get(code=session_code)
     if session.study.state == StudyState.CLOSED and session.state == SessionState.ACTIVE:
         raise StudyNotOpen("It was closed before you had finished. What you answered is kept. Thank you.")
+    is_sequential = session.study.layout == Layout.SEQUENTIAL
     context = {
         "study": session.study,
+        "is_sequential": is_sequential,
+        "first": "First" if is_sequential else "Left",
+        "second": "Second" if is_sequential else "Right",
         "origin": session.rater.origin,
         "panel": recruitment_get(session.study).way,
         "state": state_json(session),
@@ -82,6 +86,7 @@ def state_json(session: RatingSession) -> dict[str, Any]:
     address = reverse("studies:rate", args=[session.code])
     return {
         "display": {
+            "layout": study.layout,
             "size": study.photo_set.high_res_size,
             "displayScale": study.display_scale,
             "kernel": study.kernel,

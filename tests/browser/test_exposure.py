@@ -4,6 +4,7 @@ import io
 import shutil
 import statistics
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -274,13 +275,18 @@ def test_trial_tells_frames_focus_masks_and_who_answered(page: Page, live_server
         practice_count=0, test_count=3, golden_count=0, lead_in_ms=100, exposure_ms=300, gap_ms=100, mask_count=2
     )
     session = session_start(study=study)
-    page.add_init_script(WATCH_FRAMES.replace('["first", "second"]', '["first", "second", "mask-0", "mask-1"]'))
+    page.add_init_script(
+        WATCH_FRAMES.replace(
+            '["first", "second"]',
+            '["first", "second", "mask-first-0", "mask-first-1", "mask-second-0", "mask-second-1"]',
+        )
+    )
     rater.open_session(page, session)
     page.keyboard.press("Enter")
     rater.wait_for_choice(page)
     seen = [shown for _, shown in page.evaluate("window.framesSeen")]
     order = [shown for shown, before in zip(seen[1:], seen, strict=False) if shown != before and shown]
-    assert order == ["first", "mask-0", "mask-1", "second", "mask-0", "mask-1"]
+    assert order == ["first", "mask-first-0", "mask-first-1", "second", "mask-second-0", "mask-second-1"]
     page.keyboard.press("1")
     rater.wait_for_picture(page)
     page.evaluate("window.dispatchEvent(new Event('blur'))")
@@ -351,3 +357,43 @@ def test_whole_session_weighs_under_two_megabytes_and_is_fetched_in_a_small_wind
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     assert len(set(pictures)) == len(pictures) == 55
     assert 55 * 2 * 32 * 32 * 3 < sum(received) < 500_000, f"a session took {sum(received):.0f} bytes"
+
+
+@pytest.mark.parametrize("layout", ["simultaneous", "input_between"])
+def test_side_by_side_pictures_stand_together_until_the_answer(
+    page: Page, phone_page: Page, live_server: Any, layout: str
+) -> None:
+    names = ["first", "between", "second"] if layout == "input_between" else ["first", "second"]
+    study = make_open_study(
+        practice_count=1, test_count=2, golden_count=0, lead_in_ms=100, exposure_ms=0, layout=layout, asks_for="sample"
+    )
+    for screen in (page, phone_page):
+        session = session_start(study=study)
+        rater.open_session(screen, session)
+        screen.get_by_role("button", name="Start").click()
+        rater.wait_for_choice(screen)
+        boxes = [screen.locator(f"#{name}.is-shown").bounding_box() for name in names]
+        assert all(box is not None for box in boxes)
+        lefts = [(box["x"], box["x"] + box["width"]) for box in boxes if box is not None]
+        assert all(right < left for (_, right), (left, _) in pairwise(lefts)), "pictures overlap"
+        assert len({box["width"] for box in boxes if box is not None}) == 1
+        trial = session.trials.get(position=0)
+        fake = "Right" if trial.photo_side == Side.FIRST else "Left"
+        screen.locator("#choice").get_by_role("button", name=fake).click()
+        told = f"Correct. The photo was on the {'left' if fake == 'Right' else 'right'}."
+        expect(screen.locator("#verdict-words")).to_have_text(told)
+        screen.get_by_role("button", name="Next").click()
+        screen.locator('[data-panel="interstitial"] [data-go]').click()
+        for _ in range(2):
+            rater.wait_for_choice(screen)
+            screen.wait_for_timeout(300)
+            screen.locator("#choose-first").click()
+        expect(screen.get_by_role("heading", name="Thank you")).to_be_visible()
+        answers = rater.answers_of(session)
+        assert answers[0].chosen_side == trial.photo_side
+        assert [answer.pressed_side for answer in answers[1:]] == [Side.FIRST, Side.FIRST]
+        for answer in answers[1:]:
+            shown_ms = answer.exposure_first_ms or 0
+            assert shown_ms == answer.exposure_second_ms
+            assert 250 < answer.rt_ms < shown_ms + FRAME_MS < answer.rt_ms + 10 * FRAME_MS
+            assert not answer.exposure_missed

@@ -221,7 +221,7 @@ def test_page_shows_where_the_session_stands(client: Client) -> None:
     study = make_open_study(practice_count=2, test_count=2, golden_count=1, lead_in_ms=300, gap_ms=20, kernel="bicubic")
     session = make_session(study, answers=[True, True])
     state = page_state(client.get(reverse("studies:rate", args=[session.code])))
-    assert state["display"] == {"size": 32, "displayScale": 8, "kernel": "bicubic"}
+    assert state["display"] == {"layout": "sequential", "size": 32, "displayScale": 8, "kernel": "bicubic"}
     assert state["timing"] == {"lead_in_ms": 300, "exposure_ms": 1000, "gap_ms": 20, "mask_count": 0, "mask_ms": 30}
     passage = state["passage"]
     assert (passage["phase"], passage["position"], passage["count"]) == ("main", 1, 3)

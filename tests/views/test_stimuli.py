@@ -76,3 +76,15 @@ def test_pair_is_shown_to_its_own_session_only(client: Client, session: RatingSe
     other = session_start(study=session.study)
     trial = other.trials.get(position=0)
     assert client.get(reverse("studies:stimulus", args=[session.code, trial.code])).status_code == 404
+
+
+def test_input_stands_between_the_two_pictures_where_the_layout_shows_it(client: Client) -> None:
+    study = make_open_study(practice_count=0, test_count=2, golden_count=1, layout="input_between", exposure_ms=3000)
+    session = session_start(study=study)
+    for trial in session.trials.select_related("photo", "pair__sample"):
+        body = client.get(address(session, trial)).content
+        first, between, second = np.frombuffer(body, np.uint8).reshape(3, 32, 32, 3)
+        photo, sample = picture_read(trial.photo.high_res), picture_read(trial.pair.sample.picture)
+        expected = (photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)
+        np.testing.assert_array_equal((first, second), expected)
+        np.testing.assert_array_equal(between, np.kron(picture_read(trial.photo.low_res), np.ones((4, 4, 1), np.uint8)))

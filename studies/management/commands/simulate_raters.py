@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from studies.errors import StudyNotOpen
 from studies.management.commands._lookups import study_find
 from studies.management.commands._progress import progress_bar
-from studies.models import Kind, Origin, Role, Side, Study, Trial
+from studies.models import AsksFor, Kind, Origin, Role, Side, Study, Trial
 from studies.services.sessions import origin_sign, session_check
 from studies.statistics.simulation import fooled_probabilities
 
@@ -136,7 +136,7 @@ def _take_part(
                 browser.get(state["addresses"]["stimulus"] + code)
                 trial = Trial.objects.select_related("pair__sample__condition").get(code=code)
                 is_fooled = rng.random() < _fooled_chance(trial, rates, attention, rater_effect, photo_effects, spread)
-                side = Side(trial.photo_side)
+                side = Side(trial.photo_side) if study.asks_for == AsksFor.PHOTO else Side(trial.photo_side).other
                 answer = {
                     "trial": code,
                     "chosen_side": side.other if is_fooled else side,

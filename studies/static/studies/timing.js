@@ -25,7 +25,8 @@ function median(numbers) {
  * A thing stands until the frame that is nearest to its time, by the frame interval seen so far. The time achieved is
  * the difference of the two frames' times; a frame that the browser missed is in it.
  *
- * @param {{enter: () => void, leave: () => void, durationMs: number}[]} steps a step of 0 ms is left out
+ * @param {{enter: () => void, leave: () => void, durationMs: number, until?: () => Promise}[]} steps a step of 0 ms is
+ *   left out, unless it has `until`: then it stands until that promise, asked for once the step is painted, is kept
  * @returns {Promise<{shown: {ms: number, frames: number}[], intervalMs: number | null}>} for each step the time and
  *   the number of frames it was shown; the median time between two frames, null if there was nothing to show
  */
@@ -34,14 +35,15 @@ export async function present(steps) {
   const intervals = [];
   let shortest = 0; // a missed frame must not make the next ones look long
   let now = await frameNext();
-  for (const { enter, leave, durationMs } of steps) {
-    if (durationMs <= 0) {
+  for (const { enter, leave, durationMs, until } of steps) {
+    if (durationMs <= 0 && until === undefined) {
       shown.push({ ms: 0, frames: 0 });
       continue;
     }
     const onset = now;
     let frames = 0;
     enter();
+    let isOver = until === undefined ? () => now - onset >= durationMs - shortest / 2 : null;
     do {
       const previous = now;
       now = await frameNext();
@@ -49,7 +51,12 @@ export async function present(steps) {
       const step = now - previous;
       if (step > 1) intervals.push(step);
       if (step > 1 && (shortest === 0 || step < shortest)) shortest = step;
-    } while (now - onset < durationMs - shortest / 2);
+      if (isOver === null) {
+        let isKept = false;
+        until().then(() => (isKept = true));
+        isOver = () => isKept;
+      }
+    } while (!isOver());
     leave(); // in the same frame as the next step's enter
     shown.push({ ms: now - onset, frames });
   }

@@ -70,10 +70,13 @@ export class Stimuli {
   /**
    * @param {string} address of a trial's pictures, less the trial's code
    * @param {number} size side of a picture in pixels
+   * @param {string[]} names of a trial's pictures, in the order of the file
    */
-  constructor(address, size) {
+  constructor(address, size, names) {
     this.address = address;
-    this.byteCount = size * size * 3;
+    this.names = names;
+    this.pictureLength = size * size * 3;
+    this.length = names.length * this.pictureLength;
     this.fetched = new Map();
     this.received = new Map();
   }
@@ -96,30 +99,31 @@ export class Stimuli {
 
   async fetch(code) {
     const read = async (response, onLife) => {
-      const bytes = new Uint8Array(2 * this.byteCount);
+      const bytes = new Uint8Array(this.length);
       const reader = response.body.getReader();
       let count = 0;
       for (;;) {
         const { done, value } = await reader.read();
         if (done) break;
         onLife();
-        if (count + value.length > bytes.length) throw new Error("More came than two pictures.");
+        if (count + value.length > bytes.length) throw new Error("More came than the pictures.");
         bytes.set(value, count);
         count += value.length;
         if (this.fetched.has(code)) this.received.set(code, count);
       }
       if (count !== bytes.length) throw new Error("The pictures did not arrive whole.");
-      return [bytes.subarray(0, this.byteCount), bytes.subarray(this.byteCount)];
+      const cut = (_, i) => bytes.subarray(i * this.pictureLength, (i + 1) * this.pictureLength);
+      return Object.fromEntries(this.names.map((name, i) => [name, cut(name, i)]));
     };
     return fetchPatiently(this.address + code, { read }, { onTrouble: () => {} });
   }
 
   /** @returns {number} how much of a trial's pictures has come, in [0, 1] */
   share(code) {
-    return (this.received.get(code) ?? 0) / (2 * this.byteCount);
+    return (this.received.get(code) ?? 0) / this.length;
   }
 
-  /** @returns {Promise<Uint8Array[]>} the first and the second picture of a trial that is kept */
+  /** @returns {Promise<Object<string, Uint8Array>>} the pictures of a trial that is kept, by name */
   get(code) {
     return this.fetched.get(code);
   }

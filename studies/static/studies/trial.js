@@ -15,16 +15,19 @@ const { display, timing, addresses, keys, passage } = JSON.parse(document.getEle
 
 const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
-const canvases = { first: byId("first"), second: byId("second") };
+const isSequential = display.layout === "sequential";
+const names = display.layout === "input_between" ? ["first", "between", "second"] : ["first", "second"];
+const canvases = Object.fromEntries(names.map((name) => [name, byId(name)]));
 const choiceButtons = { first: byId("choose-first"), second: byId("choose-second") };
-const masks = Array.from({ length: timing.mask_count }, () => stage.appendChild(document.createElement("canvas")));
-for (const [i, mask] of masks.entries()) Object.assign(mask, { id: `mask-${i}`, ariaHidden: "true" });
+const masks = Array.from({ length: timing.mask_count }, (_, i) =>
+  Object.fromEntries(names.map((name) => [name, maskMake(`mask-${name}-${i}`, canvases[name].parentElement)])),
+);
 const SIDE_OF_KEY = { ArrowLeft: "first", 1: "first", ArrowRight: "second", 2: "second" };
 
 const SLOW_MS = 1500;
 const VERY_SLOW_MS = 8000;
 
-const stimuli = new Stimuli(addresses.stimulus, display.size);
+const stimuli = new Stimuli(addresses.stimulus, display.size, names);
 
 // --- Pages of the one page -------------------------------------------------------------------------------------------
 
@@ -90,23 +93,55 @@ function progressShow({ phase, position, count }) {
   announce(words(`pair-${phase}`, { position, count }));
 }
 
-/** Draw both pictures, unseen yet; returns the scale that both got and the screen's pixel ratio. */
+/** Add a canvas for noise beside the one of a picture. */
+function maskMake(id, slot) {
+  return slot.appendChild(Object.assign(document.createElement("canvas"), { id, ariaHidden: "true" }));
+}
+
+/** Draw a picture in the middle of its slot, unseen yet; returns its scale and the screen's pixel ratio. */
+function slotDraw(canvas, picture) {
+  const slot = canvas.parentElement;
+  const room = Math.min(slot.clientWidth, slot.clientHeight) - 16;
+  const scales = pictureDraw(canvas, picture, { ...display, room });
+  pictureCentre(canvas);
+  return scales;
+}
+
+/** Draw the pictures of a trial; returns the scale that all of them got and the screen's pixel ratio. */
 function picturesDraw(pictures) {
-  const room = Math.min(stage.clientWidth, stage.clientHeight) - 16;
-  const [drawn] = Object.values(canvases).map((canvas, i) => {
-    const scales = pictureDraw(canvas, pictures[i], { ...display, room });
-    pictureCentre(canvas);
-    return scales;
-  });
+  const [drawn] = names.map((name) => slotDraw(canvases[name], pictures[name]));
   return drawn;
 }
 
-function showing(element, durationMs) {
+/** Draw the noise that follows the pictures; it comes from the pair's place alone. */
+function masksDraw({ phase, position }) {
+  for (const [i, mask] of masks.entries()) {
+    const pattern = noise(display.size, `${phase} ${position} ${i}`);
+    for (const name of names) slotDraw(mask[name], pattern);
+  }
+}
+
+/** A step of a trial that shows some things, or none, for a time. */
+function showing(elements, durationMs) {
   return {
     durationMs,
-    enter: () => element?.classList.add("is-shown"),
-    leave: () => element?.classList.remove("is-shown"),
+    enter: () => elements.forEach((element) => element.classList.add("is-shown")),
+    leave: () => elements.forEach((element) => element.classList.remove("is-shown")),
   };
+}
+
+/** Return what a trial shows: its steps, and the step of each of the two pictures. */
+function stepsMake() {
+  const leadIn = showing([byId("fixation")], timing.lead_in_ms);
+  const maskSteps = (shown) => masks.map((mask) => showing(shown.map((name) => mask[name]), timing.mask_ms));
+  if (!isSequential) {
+    const all = showing(Object.values(canvases), timing.exposure_ms);
+    return { steps: [leadIn, all, ...maskSteps(names)], first: all, second: all };
+  }
+  const [first, second] = names.map((name) => showing([canvases[name]], timing.exposure_ms));
+  const gap = showing([], timing.gap_ms);
+  const steps = [leadIn, first, ...maskSteps(["first"]), gap, second, ...maskSteps(["second"])];
+  return { steps, first, second };
 }
 
 function choiceEnable(isEnabled) {
@@ -140,15 +175,6 @@ function choiceWait(enabledAt) {
   });
 }
 
-/** Draw the noise that follows a picture, at the scale of the pictures; it comes from the pair's place alone. */
-function masksDraw({ phase, position }) {
-  const room = Math.min(stage.clientWidth, stage.clientHeight) - 16;
-  for (const [i, mask] of masks.entries()) {
-    pictureDraw(mask, noise(display.size, `${phase} ${position} ${i}`), { ...display, room });
-    pictureCentre(mask);
-  }
-}
-
 /** Fetch a pair's pictures; where that takes very long, say so on a page of its own, and let the rater go on from it. */
 async function picturesFetch(state) {
   const arriving = stimuli.get(state.trials[0]);
@@ -179,7 +205,14 @@ async function picturesFetch(state) {
   return arriving;
 }
 
-/** Show a pair and take the answer. */
+/** Take the choice from now on. */
+function choiceTake() {
+  choiceEnable(true);
+  announce(words("choose"));
+  return choiceWait(performance.now());
+}
+
+/** Show a pair and take the answer: after it, or where pictures have no limit while they are up. */
 async function trialRun(state) {
   const code = state.trials[0];
   panelShow("trial");
@@ -192,29 +225,27 @@ async function trialRun(state) {
   const { scale, pixelRatio } = picturesDraw(pictures);
   masksDraw(state);
 
-  const leadIn = showing(byId("fixation"), timing.lead_in_ms);
-  const first = showing(canvases.first, timing.exposure_ms);
-  const second = showing(canvases.second, timing.exposure_ms);
-  const noises = masks.map((mask) => showing(mask, timing.mask_ms));
-  const steps = [leadIn, first, ...noises, showing(null, timing.gap_ms), second, ...noises];
+  const { steps, first, second } = stepsMake();
   watch.picturesBegin();
+  let choice;
+  if (timing.exposure_ms === 0) first.until = () => (choice = choiceTake());
   const { shown, intervalMs } = await present(steps);
   watch.picturesEnd();
-
-  await frameNext(); // The last picture has left the screen.
-  choiceEnable(true);
-  announce(words("choose"));
-  const { side, rtMs, isByHand } = await choiceWait(performance.now());
+  if (choice === undefined) {
+    await frameNext(); // The last picture has left the screen.
+    choice = choiceTake();
+  }
+  const { side, rtMs, isByHand } = await choice;
   const { wasHidden, lostFocus, focusLosses } = watch.stop();
-  const seen = (step) => shown[steps.indexOf(step)];
+  const [seenFirst, seenSecond] = [first, second].map((step) => shown[steps.indexOf(step)]);
   return {
     trial: code,
     chosen_side: side,
     rt_ms: rtMs,
-    exposure_first_ms: seen(first).ms,
-    exposure_second_ms: seen(second).ms,
-    frames_first: seen(first).frames,
-    frames_second: seen(second).frames,
+    exposure_first_ms: seenFirst.ms,
+    exposure_second_ms: seenSecond.ms,
+    frames_first: seenFirst.frames,
+    frames_second: seenSecond.frames,
     frame_interval_ms: intervalMs,
     was_hidden: wasHidden,
     lost_focus: lostFocus,
@@ -239,12 +270,12 @@ async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
   for (const figure of figures) {
     const isPhoto = figure.dataset.side === photoSide;
     figure.classList.toggle("is-photo", isPhoto);
-    figure.querySelector("figcaption span").textContent = words(isPhoto ? "is-photo" : "is-sample");
+    figure.querySelector("figcaption span").textContent = words(isPhoto ? "from-camera" : "from-computer");
   }
   const captionHeight = figures[0].querySelector("figcaption").offsetHeight;
   const room = Math.min(figures[0].clientWidth - 16, stage.clientHeight - captionHeight - 24);
-  for (const [i, figure] of figures.entries()) {
-    pictureDraw(figure.querySelector("canvas"), pictures[i], { ...display, room });
+  for (const figure of figures) {
+    pictureDraw(figure.querySelector("canvas"), pictures[figure.dataset.side], { ...display, room });
   }
   again.classList.remove("is-away");
   byId("verdict").classList.toggle("is-miss", !correct);

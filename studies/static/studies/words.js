@@ -3,7 +3,7 @@
 const sentences = new Map(
   [...document.getElementById("words").content.querySelectorAll("[data-word]")].map((element) => [
     element.dataset.word,
-    element.textContent.trim(),
+    element.textContent.trim().replace(/\s+/g, " "),
   ]),
 );
 
