@@ -17,6 +17,7 @@ from studies.methods import METHODS
 from studies.models import FINISHED, Assignment, Condition, Layout, Origin, SessionState, Study, StudyState
 from studies.protocols import ANSWER_MS, PRESETS
 from studies.reports.palette import ConditionStyle, condition_style
+from studies.selectors.behaviour import rule_counts
 from studies.selectors.conduct import conduct_get
 from studies.selectors.progress import ConditionProgress, StudyProgress, progress_get
 from studies.selectors.recruitment import arrivals_get, recruitment_get
@@ -118,6 +119,7 @@ def study_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
         "simulated": simulated if Origin.SIMULATED in origins_present(study) else [],
         "preview_count": sum(row.count for row in previews),
         "conduct": conduct_get(study, origin=Origin.PERSON),
+        "rule_counts": rule_counts(study, origin=Origin.PERSON),
         "timeline": timeline(study),
         "preset": PRESETS.get(study.preset),
         "version": version(study, progress),

@@ -5,12 +5,14 @@ Numbers of sessions come from the results, if there are any; all else from the d
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from studies.reports.table_latex import escape as latex_escape
 from studies.reports.table_markdown import escape as markdown_escape
 from studies.reports.wording import flow_sentence, votes_until
 from studies.statistics.fool_rate import ESTIMANDS, INTERVAL_METHODS
+from studies.statistics.quality import PRACTICE_LAST, QualityRules
 from studies.statistics.results import ResultTable
 from studies.statistics.stopping import PrintableInterval
 
@@ -144,6 +146,14 @@ def _raters(design: Design, table: ResultTable | None) -> str:
     if protocol["golden_count"] and allowed is not None:
         missed = "any golden pair" if allowed == 0 else f"more than {_counted(allowed, 'golden pair', 'golden pairs')}"
         sentences.append(f"Sessions that missed {missed} were left out, by a rule fixed before the study opened.")
+    quality = QualityRules(**{rule.name: rules.pop(rule.name) for rule in fields(QualityRules) if rule.name in rules})
+    if quality.causes():
+        sentences.append(f"Also left out were sessions with {' or with '.join(quality.causes())}.")
+    if quality.practice_least:
+        sentences.append(
+            f"Sessions with fewer than {quality.practice_least} of the last {PRACTICE_LAST} practice pairs right were "
+            "marked, and counted."
+        )
     if rules.pop("incomplete", False):
         sentences.append("Sessions that were not finished are not counted.")
     exposure = rules.pop("missed_exposure", None)

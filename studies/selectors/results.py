@@ -1,5 +1,7 @@
 """The results table of a study."""
 
+from dataclasses import replace
+
 import numpy as np
 from django.db.models import Avg
 
@@ -7,6 +9,7 @@ from studies.models import FINISHED, Origin, RatingSession, SampleStatus, Study
 from studies.reports.published import Reference
 from studies.reports.report import report_sections
 from studies.reports.section import Section
+from studies.selectors.recruitment import arrivals_get
 from studies.selectors.responses import last_vote_get, votes_get
 from studies.selectors.studies import reference_get
 from studies.statistics.comparison import Comparisons
@@ -14,8 +17,11 @@ from studies.statistics.fool_rate import Estimand
 from studies.statistics.plan import AnalysisPlan
 from studies.statistics.results import (
     ConditionFidelity,
+    Flow,
     ResultCondition,
     ResultTable,
+    Votes,
+    session_flow,
 )
 from studies.statistics.results import (
     result_table as table_make,
@@ -109,6 +115,16 @@ def sections_get(
     return report_sections(table, compared=compared, summed_up=summed_up, reference=reference)
 
 
+def flow_get(study: Study, votes: Votes, *, origin: Origin) -> Flow:
+    """Return where the sessions of one origin went; of people also how many came and how many agreed, where counted."""
+    flow = session_flow(votes, origin=origin.value)  # type: ignore[arg-type] # previews have no table
+    arrived = arrivals_get(study).arrived
+    if origin != Origin.PERSON or not arrived:
+        return flow
+    consented = RatingSession.objects.filter(study=study, rater__origin=origin).count()
+    return replace(flow, arrived=arrived, consented=consented)
+
+
 def result_table(
     study: Study, *, origin: Origin | None = None, alpha: float = 0.05, estimand: Estimand = "new"
 ) -> ResultTable:
@@ -121,8 +137,9 @@ def result_table(
         estimand: "new" raters and new images, or "these" images only.
     """
     origin = origin or origin_default(study)
+    votes = votes_get(study, origin=origin)
     return table_make(
-        votes_get(study, origin=origin),
+        votes,
         conditions=conditions_get(study),
         fidelity=fidelity_get(study),
         study=study.slug,
@@ -131,5 +148,6 @@ def result_table(
         origin=origin.value,  # type: ignore[arg-type] # as above
         alpha=alpha,
         estimand=estimand,
+        flow=flow_get(study, votes, origin=origin),
         last_vote=last_vote_get(study, origin=origin),
     )

@@ -18,7 +18,6 @@ from scipy import special
 Truths = NDArray[np.bool_]
 
 INCOMPLETE = "incomplete"
-REPEATED = "repeated"
 GOLDEN_MISSED = "golden_missed"
 TOO_FAST = "too_fast"
 ONE_SIDED = "one_sided"
@@ -27,7 +26,6 @@ PRACTICE_FAILED = "practice_failed"
 
 RULES: dict[str, str] = {
     INCOMPLETE: "did not reach the end",
-    REPEATED: "took part before",
     GOLDEN_MISSED: "missed too many golden pairs",
     TOO_FAST: "answered too fast",
     ONE_SIDED: "favoured one side",
@@ -75,6 +73,24 @@ class QualityRules:
             raise ValueError(f"side_bias_p must be below 1, got {self.side_bias_p}")
         if self.run_limit == 1:
             raise ValueError("run_limit must be 0 or at least 2, got 1: every answer is a run of one")
+
+    def causes(self) -> tuple[str, ...]:
+        """Return what leaves a session out beside golden misses, as it reads after "sessions with".
+
+        Example:
+            >>> QualityRules(fast_ms=300, run_limit=15).causes()
+            ('20 % of answers or more below 300 ms', '15 answers or more in a row on one side')
+        """
+        causes = []
+        if self.fast_ms:
+            causes.append(f"{100 * self.fast_share:g} % of answers or more below {self.fast_ms} ms")
+        if self.median_ms_least:
+            causes.append(f"a median time below {self.median_ms_least} ms")
+        if self.side_bias_p:
+            causes.append(f"p < {self.side_bias_p:g} in an exact two-sided binomial test of the sides chosen")
+        if self.run_limit:
+            causes.append(f"{self.run_limit} answers or more in a row on one side")
+        return tuple(causes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +145,6 @@ class Behaviour:
         chosen_first: (n,) bool: for the same answers, whether the first side was chosen. Where the photo was
             is not told.
         is_complete: Whether the session reached its end.
-        is_repeat: Whether the same person is known to have taken part before.
     """
 
     golden_correct: Truths = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
@@ -137,7 +152,6 @@ class Behaviour:
     rt_ms: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     chosen_first: Truths = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     is_complete: bool = True
-    is_repeat: bool = False
 
     def __post_init__(self) -> None:
         """Refuse columns of another type or length."""
@@ -183,7 +197,6 @@ def judge(behaviour: Behaviour, rules: QualityRules) -> Verdict:
     """
     is_broken = {
         INCOMPLETE: not behaviour.is_complete,
-        REPEATED: behaviour.is_repeat,
         GOLDEN_MISSED: int((~behaviour.golden_correct).sum()) > rules.golden_misses_allowed,
         TOO_FAST: is_too_fast(behaviour.rt_ms, rules),
         ONE_SIDED: side_bias(int(behaviour.chosen_first.sum()), behaviour.chosen_first.size) < rules.side_bias_p,

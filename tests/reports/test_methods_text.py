@@ -52,6 +52,24 @@ def written(**changes: dict[str, Any]) -> str:
     return " ".join(methods_paragraphs(design))
 
 
+def test_rules_of_quality_are_told_where_they_are_on() -> None:
+    off = {
+        "fast_ms": 0,
+        "fast_share": 0.2,
+        "median_ms_least": 0,
+        "side_bias_p": 0.0,
+        "run_limit": 0,
+        "practice_least": 0,
+    }
+    assert written(exclusions=off) == written()
+    told = written(exclusions=off | {"fast_ms": 300, "run_limit": 15, "practice_least": 6})
+    assert (
+        "Also left out were sessions with 20 % of answers or more below 300 ms or with 15 answers or more in a row on "
+        "one side. Sessions with fewer than 6 of the last 10 practice pairs right were marked, and counted." in told
+    )
+    assert "Further rules" not in told
+
+
 @pytest.fixture
 def table() -> ResultTable:
     votes = as_votes(made_up_rows())

@@ -39,7 +39,7 @@ def behaviour(**changes: Any) -> Behaviour:
 def test_rules_are_given_nothing_of_which_fool_votes_could_be_made() -> None:
     """The truth of a counted pair is in no argument of any function here, nor in what a session is made of."""
     seen = {item.name for item in dataclasses.fields(Behaviour)}
-    assert seen == {"golden_correct", "practice_correct", "rt_ms", "chosen_first", "is_complete", "is_repeat"}
+    assert seen == {"golden_correct", "practice_correct", "rt_ms", "chosen_first", "is_complete"}
     numbers = {"n_first", "n", "limit", "n_golden", "n_main", "n_practice", "figures"}
     functions = [f for _, f in inspect.getmembers(quality, inspect.isfunction) if f.__module__ == quality.__name__]
     assert judge in functions
@@ -100,10 +100,9 @@ def test_failed_practice_is_flagged_and_never_excludes() -> None:
     assert judge(behaviour(practice_correct=np.zeros(9, dtype=bool)), rules).broken == ()  # too few to judge
 
 
-def test_incomplete_and_repeated_sessions_are_judged_too() -> None:
+def test_incomplete_sessions_are_judged_too() -> None:
     found = judge(behaviour(is_complete=False, golden_correct=np.zeros(2, dtype=bool)), QualityRules())
     assert (found.broken, found.reason) == (("incomplete", "golden_missed"), "incomplete")
-    assert judge(behaviour(is_repeat=True), QualityRules()).reason == "repeated"
     nothing = judge(Behaviour(is_complete=False), ROBUST)
     assert nothing.broken == ("incomplete",)
 
@@ -113,6 +112,16 @@ def test_a_session_that_breaks_several_rules_is_counted_under_the_first() -> Non
     assert found.broken == ("too_fast", "one_sided", "same_side_run")
     assert found.reason == "too_fast"
     assert set(found.broken) < set(RULES)
+
+
+def test_causes_name_every_rule_that_is_on_and_no_other() -> None:
+    assert QualityRules(golden_misses_allowed=1, practice_least=6).causes() == ()
+    assert ROBUST.causes() == (
+        "20 % of answers or more below 300 ms",
+        "a median time below 400 ms",
+        "p < 0.001 in an exact two-sided binomial test of the sides chosen",
+        "15 answers or more in a row on one side",
+    )
 
 
 @pytest.mark.parametrize("n", range(1, 11))
@@ -147,7 +156,7 @@ def test_operating_figures_are_what_the_rules_do_to_simulated_raters() -> None:
     rng = np.random.default_rng(6)
     n, n_main, n_golden = 1_500, 48, 8
     figures = {one.rule: one for one in operating_figures(ROBUST, n_golden=n_golden, n_main=n_main, n_practice=10)}
-    assert set(figures) == set(RULES) - {"incomplete", "repeated"}
+    assert set(figures) == set(RULES) - {"incomplete"}
 
     def share(rule: str, **of_raters: Any) -> float:
         columns = [dict(zip(of_raters, values, strict=True)) for values in zip(*of_raters.values(), strict=True)]
