@@ -247,10 +247,12 @@ def variance_parts(fooled: ArrayLike, *, rater: ArrayLike, photo: ArrayLike) -> 
 
     def clustered(codes: NDArray[np.int64]) -> tuple[int, float]:
         sizes = np.bincount(codes)
-        hits = np.bincount(codes[is_fooled], minlength=sizes.size)
         n_clusters = int(np.count_nonzero(sizes))
         if n_clusters < 2:
             return n_clusters, math.nan
+        if n_clusters == n_votes:  # one vote each: the sums below, known without adding
+            return n_clusters, n_fooled * (n_votes - n_fooled) / ((n_votes - 1) * n_votes**2)
+        hits = np.bincount(codes[is_fooled], minlength=sizes.size)
         # N^2 times the sum of (k - n p)^2, exactly.
         squares = (
             n_votes**2 * int(hits @ hits)
@@ -432,9 +434,13 @@ def fool_rate(
         raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
     if assumed_deff < 1:
         raise ValueError(f"assumed_deff must be at least 1, got {assumed_deff}")
+    if scene is not None and np.array_equal(photo, scene):
+        scene = None
     parts = variance_parts(fooled, rater=rater, photo=photo if scene is None else scene)
     n_scenes = parts.n_photos
     n_photos = n_scenes if scene is None else np.unique(cluster_codes(photo)).size
+    raters = cluster_codes(rater)
+    n_cells = parts.n_cells if scene is None else np.unique(cell_codes(raters, cluster_codes(photo))).size
     image = "photo" if n_photos == n_scenes else "scene"
     is_uniform = parts.n_fooled in (0, parts.n_votes)
     deff = assumed_deff if is_uniform else parts.deff(estimand)
@@ -444,6 +450,7 @@ def fool_rate(
     if deff is not None and min(parts.n_raters, n_scenes) >= MIN_CLUSTERS:
         shape = two_way_wilson if method == "two_way_wilson" else korn_graubard
         interval = shape(rate=parts.rate, n_votes=parts.n_votes, deff=deff, df=parts.df(estimand), alpha=alpha)
+    notes += _uneven_notes(sizes=np.bincount(raters), n_again=parts.n_votes - n_cells)
     bound = rater_level_bound(n_raters=parts.n_raters, alpha=alpha) if parts.n_fooled == 0 else None
     if bound is not None:
         notes.append(
@@ -475,6 +482,27 @@ def fool_rate(
         rater_bound=bound,
         notes=tuple(notes),
     )
+
+
+def _uneven_notes(*, sizes: NDArray[np.int64], n_again: int) -> list[str]:
+    """Return sentences about raters who weigh more than others, and about photos that a rater judged again.
+
+    Args:
+        sizes: (raters,) number of votes of each; 0 is nobody.
+        n_again: Votes of a rater on a photo that he had judged already.
+    """
+    notes = []
+    least, most = int(sizes[sizes > 0].min()), int(sizes.max())
+    if most >= 2 * least + 2:
+        notes.append(
+            f"Raters gave {least} to {most} votes each: every vote counts once, so that some raters weigh more."
+        )
+    if n_again:
+        notes.append(
+            f"In {counted(n_again, 'vote')} a rater judged a photo again (several draws, or several sessions): "
+            "all votes on a photo stay one cluster."
+        )
+    return notes
 
 
 def _wilson(rate: float, n: float, quantile: float) -> Interval:

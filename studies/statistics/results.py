@@ -170,7 +170,7 @@ class CompletedVotes:
         rater: (n,) int64 codes of raters.
         photo: (n,) int64 codes of photos.
         scene: (n,) int64 codes of scenes.
-        condition: (n,) int64 places in `conditions`.
+        condition: (n,) int16 places in `conditions`.
         fooled: (n,) bool.
         excluded: (n,) bool: a rule leaves the session out; the other votes are the counted ones.
         row: (n,) int64 places in the columns of the votes that these were picked from.
@@ -181,7 +181,7 @@ class CompletedVotes:
     rater: NDArray[np.int64]
     photo: NDArray[np.int64]
     scene: NDArray[np.int64]
-    condition: NDArray[np.int64]
+    condition: NDArray[np.int16]
     fooled: Mask
     excluded: Mask
     row: NDArray[np.int64]
@@ -333,13 +333,13 @@ def completed_votes(
     _check_choice("origin", origin, ORIGINS)
     is_test = votes.kind == TEST
     tested = [condition.name for condition in conditions if condition.role == TEST]
-    place = np.full(len(votes), -1)
+    place = np.full(len(votes), -1, dtype=np.int16)
     is_known = np.zeros(len(votes), dtype=np.bool_)
     for condition in conditions:
         is_named = votes.condition == condition.name
         is_known |= is_named
         if condition.role == TEST:
-            place[is_named] = tested.index(condition.name)
+            np.copyto(place, tested.index(condition.name), where=is_named)
         elif (is_test & is_named).any():
             raise ValueError(f"{condition.name} has the role {condition.role!r}, but votes in test pairs")
     if not is_known.all():
@@ -395,7 +395,7 @@ def fool_rates(
     _check_choice("method", method, INTERVAL_METHODS)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
-    of_condition = {name: votes.of(name, everyone=everyone) for name in votes.conditions}
+    of_condition = {name: np.flatnonzero(votes.of(name, everyone=everyone)) for name in votes.conditions}
 
     def rate(name: str, *, assumed_deff: float = 1.0) -> FoolRate:
         chosen = of_condition[name]
@@ -410,7 +410,7 @@ def fool_rates(
             assumed_deff=assumed_deff,
         )
 
-    rates = {name: rate(name) for name, chosen in of_condition.items() if chosen.any()}
+    rates = {name: rate(name) for name, chosen in of_condition.items() if chosen.size}
     largest = max((r.deff for r in rates.values() if r.deff is not None and not r.is_deff_assumed), default=1.0)
     return {name: rate(name, assumed_deff=max(1.0, largest)) if r.is_deff_assumed else r for name, r in rates.items()}
 

@@ -25,6 +25,11 @@ from studies.statistics.fool_rate import (
 )
 from studies.statistics.simulation import fooled_probabilities
 
+JUDGED_AGAIN = (
+    "In {} votes a rater judged a photo again (several draws, or several sessions): "
+    "all votes on a photo stay one cluster."
+)
+
 
 def f1() -> VarianceParts:
     rater = [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
@@ -267,7 +272,28 @@ def test_photos_of_one_scene_are_one_cluster() -> None:
     assert (as_photos.n_photos, as_photos.n_scenes) == (16, 16)
     assert (by_scene.ci_low, by_scene.ci_high, by_scene.deff) == (as_photos.ci_low, as_photos.ci_high, as_photos.deff)
     assert by_scene.notes == ("Few clusters: 40 raters and 16 scenes; below 30 of either the interval is approximate.",)
-    assert as_photos.notes == (by_scene.notes[0].replace("scenes", "photos"),)
+    assert as_photos.notes == (
+        by_scene.notes[0].replace("scenes", "photos"),
+        JUDGED_AGAIN.format(1920),
+    )
+
+
+def test_several_draws_that_a_rater_judged_of_one_photo_are_said_to_be_one_cluster() -> None:
+    rater, photo = grid(30, 30)
+    fooled = (rater * 3 + photo * 5) % 7 < 2
+    again = fool_rate(np.tile(fooled, 2), rater=np.tile(rater, 2), photo=np.tile(photo, 2))
+    once = fool_rate(fooled, rater=rater, photo=photo)
+    assert (once.notes, again.n_responses) == ((), 1800)
+    assert again.notes == (JUDGED_AGAIN.format(900),)
+
+
+def test_raters_with_many_more_votes_than_others_are_said_to_weigh_more() -> None:
+    rater, photo = grid(40, 40)
+    kept = (rater >= 5) | (photo < 10)
+    fooled = (rater * 3 + photo * 5) % 7 < 2
+    uneven = fool_rate(fooled[kept], rater=rater[kept], photo=photo[kept])
+    assert uneven.notes == ("Raters gave 10 to 40 votes each: every vote counts once, so that some raters weigh more.",)
+    assert uneven.rate == fooled[kept].mean()
 
 
 def test_tiles_of_fewer_than_ten_scenes_give_no_interval() -> None:
