@@ -137,6 +137,14 @@ SESSION_UNANSWERED_MINUTES = env.int("EVALSITE_SESSION_UNANSWERED_MINUTES", defa
 # Mechanical Turk announced its end for September 2026; this is for what speaks its protocol still.
 MTURK = env.bool("EVALSITE_MTURK", default=False)
 
+# Where Prolific publishes the keys with which it signs arrivals, for studies that ask for that.
+PROLIFIC_JWKS_URL = env.str(
+    "EVALSITE_PROLIFIC_JWKS_URL", default="https://api.prolific.com/.well-known/study/jwks.json"
+)
+# `manage.py prolific_sync` asks here, as this account.
+PROLIFIC_API_URL = env.str("EVALSITE_PROLIFIC_API_URL", default="https://api.prolific.com/api/v1")
+PROLIFIC_TOKEN = env.str("EVALSITE_PROLIFIC_TOKEN", default="")
+
 # --- Security -------------------------------------------------------------------------------------------------------
 
 CONTENT_SECURITY_POLICY = {

@@ -57,6 +57,10 @@ class OriginsMixed(EvalsiteError):
     """Answers of people and of simulated raters were about to meet in one table."""
 
 
+class PanelUnreachable(EvalsiteError):
+    """A panel could not be asked; the message says what to do once it can."""
+
+
 class ParticipantElsewhere(EvalsiteError):
     """A participant of a panel has taken part in another study of the same group."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -394,6 +395,9 @@ class ProtocolForm(AdminForm, forms.ModelForm):
         return cleaned
 
 
+ORIGIN = re.compile(r"https://(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?", re.ASCII | re.IGNORECASE)
+
+
 class RecruitmentForm(AdminForm, forms.ModelForm):
     """How raters come to a study and where each outcome leads. Each outcome is a field of its own, `exit_<outcome>`."""
 
@@ -409,7 +413,15 @@ class RecruitmentForm(AdminForm, forms.ModelForm):
             ),
             (*EXITS, "sends_failed_attention"),
         ),
+        (
+            "Safety",
+            "What a browser must bring, and who may show the study's pages inside their own.",
+            ("window_minimum_px", "checks_tokens", "frame_origins"),
+        ),
+        ("Respect", "", ("withdrawal", "shows_score", "shows_pairs")),
     )
+    FROZEN = ("window_minimum_px", "withdrawal")
+    """What raters were promised, or what decides who can be one: it stays as it was when the study opened."""
 
     class Meta:
         """All settings but the outcomes."""
@@ -422,8 +434,18 @@ class RecruitmentForm(AdminForm, forms.ModelForm):
             "study_parameter",
             "group",
             "sends_failed_attention",
+            "window_minimum_px",
+            "checks_tokens",
+            "frame_origins",
+            "withdrawal",
+            "shows_score",
+            "shows_pairs",
         )
-        widgets = {"panel": forms.RadioSelect}
+        widgets = {
+            "panel": forms.RadioSelect,
+            "withdrawal": forms.RadioSelect,
+            "frame_origins": forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -431,6 +453,8 @@ class RecruitmentForm(AdminForm, forms.ModelForm):
         assert isinstance(panel, forms.ChoiceField)  # noqa: S101 -- tells mypy what the class above declares
         offered = [slug for slug in PANELS if slug != mturk.PANEL.slug or settings.MTURK or slug == self.instance.panel]
         panel.choices = [(slug, PANELS[slug].label) for slug in offered]
+        for name in self.FROZEN:
+            self.fields[name].disabled = self.instance.study.is_frozen
         for name, usual in zip(self.PARAMETERS, self.instance.way.names, strict=True):
             self.fields[name].validators.append(validate_parameter)
             self.fields[name].widget.attrs |= {"placeholder": usual, "spellcheck": "false", "autocapitalize": "off"}
@@ -446,6 +470,16 @@ class RecruitmentForm(AdminForm, forms.ModelForm):
                 validators=[validate_exit],
                 widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off"}),
             )
+
+    def clean_frame_origins(self) -> str:
+        """Refuse what is no origin of the web."""
+        origins = self.cleaned_data["frame_origins"].split()
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValidationError(
+                    f"“{origin[:60]}” is no origin: give https:// and the name of the host, and nothing after it."
+                )
+        return "\n".join(origins)
 
     def groups(self) -> list[Group]:
         """Return the fields under their headings."""

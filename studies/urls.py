@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from studies.views import entry, hand_in, rating, stimuli
+from studies.views import entry, hand_in, leaving, rating, stimuli
 
 app_name = "studies"
 
@@ -11,5 +11,7 @@ urlpatterns = [
     path("r/<slug:session_code>/", rating.rate, name="rate"),
     path("r/<slug:session_code>/t/<slug:trial_code>", stimuli.stimulus, name="stimulus"),
     path("r/<slug:session_code>/answer", rating.answer, name="answer"),
+    path("r/<slug:session_code>/withdraw", leaving.withdraw, name="withdraw"),
+    path("r/<slug:session_code>/debrief", leaving.debrief, name="debrief"),
     path("r/<slug:session_code>/hand-in", hand_in.hand_in, name="hand_in"),
 ]

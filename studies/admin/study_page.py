@@ -14,7 +14,7 @@ from studies.admin.ownership import OwnedAdmin
 from studies.admin.study_recruitment import entrance_url
 from studies.admin.study_steps import STEPS, steps_of
 from studies.methods import METHODS
-from studies.models import FINISHED, Assignment, Condition, Layout, Origin, SessionState, Study, StudyState
+from studies.models import ENDED, FINISHED, Assignment, Condition, Layout, Origin, SessionState, Study, StudyState
 from studies.protocols import ANSWER_MS, PRESETS
 from studies.reports.palette import ConditionStyle, condition_style
 from studies.selectors.behaviour import rule_counts
@@ -108,6 +108,12 @@ def study_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
         "vote_link": entrance_url(request, study),
         "has_ids": recruitment_get(study).way.has_ids,
         "arrivals": arrivals_get(study),
+        "ended": {
+            state.value: sum(
+                row.count for row in progress.sessions if (row.origin, row.state) == (Origin.PERSON, state)
+            )
+            for state in ENDED
+        },
         "problems": problems,
         "rows": conditions_rows(progress),
         "progress": progress,

@@ -3,8 +3,8 @@
 from studies.models.choices import AsksFor, Kind, Side
 from studies.models.pair import Pair
 from studies.models.photo import Cropping, Photo, PhotoSet
-from studies.models.rater import FINISHED, Origin, Rater, RatingSession, SessionState
-from studies.models.recruitment import ArrivalCount, PanelEntry, Recruitment
+from studies.models.rater import ENDED, FINISHED, Origin, Rater, RatingSession, SessionState
+from studies.models.recruitment import ArrivalCount, PanelEntry, Recruitment, Withdrawal
 from studies.models.researcher import Researcher
 from studies.models.sample import Sample, SampleStatus
 from studies.models.study import (
@@ -26,6 +26,7 @@ from studies.models.trial import Response, Trial
 
 __all__ = [
     "ACTIVE",
+    "ENDED",
     "FINISHED",
     "ArrivalCount",
     "AsksFor",
@@ -61,4 +62,5 @@ __all__ = [
     "TrainingState",
     "Trial",
     "Use",
+    "Withdrawal",
 ]

@@ -39,10 +39,15 @@ class SessionState(models.TextChoices):
     ACTIVE = "active", "under way"
     COMPLETE = "complete", "complete"
     EXCLUDED = "excluded", "complete, left out by a rule"
+    WITHDRAWN = "withdrawn", "withdrawn by its rater"
+    RETURNED = "returned", "given back to its panel"
 
 
 FINISHED = (SessionState.COMPLETE, SessionState.EXCLUDED)
 """States of sessions that reached their end."""
+
+ENDED = (SessionState.WITHDRAWN, SessionState.RETURNED)
+"""States of sessions that ended before or after it, and count for nothing: their places are free."""
 
 
 class RatingSession(models.Model):
@@ -54,7 +59,7 @@ class RatingSession(models.Model):
     condition = models.ForeignKey(
         Condition, models.PROTECT, null=True, related_name="sessions", help_text="With one method a session, that one."
     )
-    state = models.CharField(max_length=8, choices=SessionState, default=SessionState.ACTIVE)
+    state = models.CharField(max_length=9, choices=SessionState, default=SessionState.ACTIVE)
     exclusion_reason = models.CharField(max_length=40, blank=True)
     broken_rules = models.CharField(
         max_length=120,
@@ -83,7 +88,8 @@ class RatingSession(models.Model):
             models.CheckConstraint(condition=Q(state__in=SessionState.values), name="session_state_known"),
             models.CheckConstraint(
                 condition=Q(state="active", finished_at=None, completion_code="")
-                | (~Q(state="active") & Q(finished_at__isnull=False) & ~Q(completion_code="")),
+                | Q(state__in=["withdrawn", "returned"], finished_at__isnull=False, completion_code="")
+                | (Q(state__in=["complete", "excluded"], finished_at__isnull=False) & ~Q(completion_code="")),
                 name="session_finished_is_whole",
             ),
             models.CheckConstraint(

@@ -1,5 +1,6 @@
 """How raters come to a study and where they go: the panel's settings, who came from it, and counts of arrivals."""
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -7,6 +8,13 @@ from django.utils import timezone
 from studies.models.rater import RatingSession
 from studies.models.study import Study
 from studies.recruitment import PANELS, Arrival, Exit, Names, Outcome, Panel
+
+
+class Withdrawal(models.TextChoices):
+    """What becomes of the answers of a rater who withdraws; tables and exports never have them."""
+
+    DELETE = "delete", "they are deleted"
+    KEEP = "keep", "they are kept, without the panel's id, and used for nothing"
 
 
 class Recruitment(models.Model):
@@ -45,11 +53,42 @@ class Recruitment(models.Model):
         help_text="Participants of a panel can take part in one of your studies with the same word here. "
         "Empty: only this study counts.",
     )
+    checks_tokens = models.BooleanField(
+        "only arrivals that Prolific has signed",
+        default=False,
+        help_text="For workspaces with secure study URLs: nobody can come under another's id.",
+    )
+    frame_origins = models.TextField(
+        "pages that may show the study in a frame",
+        blank=True,
+        help_text="One a line, such as https://panel.example or https://*.panel.example. Empty: none.",
+    )
+    window_minimum_px = models.PositiveSmallIntegerField(
+        "least width of the window, CSS px",
+        default=0,
+        validators=[MaxValueValidator(4_000)],
+        help_text="Whoever has less, or no scripts, ends as “wrong device”. 0: any will do; a phone has some 390.",
+    )
+    withdrawal = models.CharField(
+        "answers of those who withdraw", max_length=6, choices=Withdrawal, default=Withdrawal.DELETE
+    )
+    shows_score = models.BooleanField(
+        "show raters their score at the end", default=False, help_text="How many test pairs they had right."
+    )
+    shows_pairs = models.BooleanField(
+        "show raters some of their pairs at the end",
+        default=False,
+        help_text="With what was the photo: those that most others had wrong, and those that most had right. They may "
+        "tell others.",
+    )
 
     class Meta:
         """Rules."""
 
         verbose_name_plural = "recruitment"
+        constraints = (
+            models.CheckConstraint(condition=Q(withdrawal__in=Withdrawal.values), name="recruitment_withdrawal_known"),
+        )
 
     def __str__(self) -> str:
         """Return the study and its panel."""
@@ -65,6 +104,11 @@ class Recruitment(models.Model):
         """Return the parameters that carry the panel's ids."""
         own = (self.participant_parameter, self.session_parameter, self.study_parameter)
         return Names(*(name or usual for name, usual in zip(own, self.way.names, strict=True)))
+
+    @property
+    def framed_by(self) -> list[str]:
+        """Return the origins whose pages may show the study in a frame."""
+        return [*self.way.frames, *self.frame_origins.split()]
 
     def exit_get(self, outcome: Outcome, arrival: Arrival | None) -> Exit:
         """Return the code and the address for an outcome."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
-from studies.models import Origin, Response, Study
+from studies.models import Origin, Study
+from studies.selectors.responses import responses_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Conduct:
 def conduct_get(study: Study, *, origin: Origin) -> Conduct:
     """Count what the browsers of a study's raters reported. It excludes nobody: rules do, fixed before opening."""
     session = "trial__session"
-    counts = Response.objects.filter(trial__session__study=study, trial__session__rater__origin=origin).aggregate(
+    counts = responses_of(study, origin=origin).aggregate(
         responses=Count("pk"),
         exposures_missed=Count("pk", filter=Q(exposure_missed=True)),
         set_aside=Count("pk", filter=Q(is_set_aside=True)),

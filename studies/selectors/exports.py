@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from studies.models import FINISHED, Origin, Response, SessionState, Study
+from studies.models import FINISHED, Origin, SessionState, Study
+from studies.selectors.responses import responses_of
 from studies.selectors.results import FIDELITY, fidelity_get
 from studies.selectors.studies import reference_get
 from studies.statistics.responses_csv import COLUMNS, DECLARATION
@@ -39,7 +40,7 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
     }
     unseen = dict(heads)
     responses = (
-        Response.objects.filter(trial__session__study=study, trial__session__rater__origin=origin)
+        responses_of(study, origin=origin)
         .select_related("trial__session__rater", "trial__pair__sample", "trial__photo")
         .order_by("trial__session", "trial__position")
     )

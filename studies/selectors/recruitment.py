@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
-from studies.models import PanelEntry, RatingSession, Recruitment, SessionState, Study
+from studies.models import ENDED, PanelEntry, RatingSession, Recruitment, SessionState, Study
 from studies.recruitment import Arrival, Exit, Outcome
 
 
@@ -42,21 +42,23 @@ def arrival_of(session: RatingSession) -> Arrival | None:
 def entry_find(*, study: Study, panel: str, participant: str) -> PanelEntry | None:
     """Return how a participant came to the study before; None if this is the first time."""
     entries = PanelEntry.objects.filter(study=study, panel=panel, participant=participant)
-    return entries.select_related("session__rater").first()
+    return entries.select_related("session__rater", "session__study").first()
 
 
 def outcome_of(session: RatingSession) -> Outcome:
-    """Return how a finished session ends for its panel, which may differ from how it counts."""
+    """Return how a session that is over ends for its panel, which may differ from how it counts."""
     recruitment = recruitment_get(session.study)
     is_told = session.state == SessionState.EXCLUDED and recruitment.sends_failed_attention
+    if session.state in ENDED:
+        return Outcome.NO_CONSENT
     return Outcome.FAILED_ATTENTION if is_told else Outcome.COMPLETED
 
 
 def exit_of(session: RatingSession) -> Exit:
-    """Return what a finished session's rater takes along; a code of the session's own if the study has none."""
+    """Return what the rater of a session that is over takes along; the session's own code if the study has none."""
     recruitment = recruitment_get(session.study)
     leads = recruitment.exit_get(outcome_of(session), arrival_of(session))
-    return leads if any(leads) else Exit(code=session.completion_code)
+    return leads if any(leads) else Exit(code=session.completion_code)  # "" if it did not finish
 
 
 def taken_elsewhere(*, recruitment: Recruitment, participant: str) -> bool:
@@ -71,3 +73,16 @@ def taken_elsewhere(*, recruitment: Recruitment, participant: str) -> bool:
         .exclude(study=recruitment.study)
         .exists()
     )
+
+
+def framed_by(*, study_code: str, session_code: str) -> list[str]:
+    """Return the origins that may frame the pages of a study, which is known by its code or by that of a session."""
+    of = Q(study__code=study_code) if study_code else Q(study__sessions__code=session_code)
+    recruitment = Recruitment.objects.filter(of).first()
+    return recruitment.framed_by if recruitment else []
+
+
+def debrief_offered(study: Study) -> bool:
+    """Return whether raters of the study learn at the end how they did."""
+    recruitment = recruitment_get(study)
+    return recruitment.shows_score or recruitment.shows_pairs

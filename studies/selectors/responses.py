@@ -3,15 +3,21 @@
 from datetime import UTC
 
 import numpy as np
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from studies.models import FINISHED, Origin, Response, SessionState, Study
 from studies.statistics.results import SET_ASIDE, Votes
 
 
+def responses_of(study: Study, *, origin: Origin) -> QuerySet[Response]:
+    """Return the responses of one origin. Those of raters who withdrew are never among them, kept or not."""
+    responses = Response.objects.filter(trial__session__study=study, trial__session__rater__origin=origin)
+    return responses.exclude(trial__session__state=SessionState.WITHDRAWN)
+
+
 def last_vote_get(study: Study, *, origin: Origin) -> str:
     """Return the day of the last vote of one origin (UTC), as 2026-11-25; "" before the first."""
-    responses = Response.objects.filter(trial__session__study=study, trial__session__rater__origin=origin)
+    responses = responses_of(study, origin=origin)
     latest = responses.aggregate(latest=Max("answered_at"))["latest"]
     return latest.astimezone(UTC).date().isoformat() if latest else ""
 
@@ -19,7 +25,7 @@ def last_vote_get(study: Study, *, origin: Origin) -> str:
 def votes_get(study: Study, *, origin: Origin) -> Votes:
     """Return every response of one origin, practice and golden pairs included, as statistics take them."""
     rows = list(
-        Response.objects.filter(trial__session__study=study, trial__session__rater__origin=origin)
+        responses_of(study, origin=origin)
         .order_by("trial__session", "trial__position")
         .values_list(
             "trial__session_id",

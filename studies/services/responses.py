@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from studies.errors import StudyNotOpen, TrialNotCurrent, TrialUnknown
-from studies.models import AsksFor, Kind, MissedExposure, RatingSession, Response, Side, Study, StudyState, Trial
+from studies.errors import SessionEnded, StudyNotOpen, TrialNotCurrent, TrialUnknown
+from studies.models import ENDED, AsksFor, Kind, MissedExposure, RatingSession, Response, Side, StudyState, Trial
 from studies.protocols import exposure_missed
 from studies.selectors.sessions import Passage, passage_get
 from studies.services.sessions import session_finish
@@ -80,6 +80,7 @@ def response_record(
         TrialUnknown: If the session has no such trial.
         TrialNotCurrent: If another trial must be answered first.
         StudyNotOpen: If the study was closed.
+        SessionEnded: If the rater has withdrawn, or the session was given back.
     """
     try:
         trial = Trial.objects.select_related("response").get(session=session, code=trial_code)
@@ -125,7 +126,11 @@ def response_record(
 
 def _response_create(session: RatingSession, trial: Trial, response: Response) -> None:
     with transaction.atomic():
-        if Study.objects.values_list("state", flat=True).get(pk=session.study_id) == StudyState.CLOSED:
+        rows = RatingSession.objects.select_for_update(of=("self",)).values_list("state", "study__state")
+        session_state, study_state = rows.get(pk=session.pk)
+        if session_state in ENDED:
+            raise SessionEnded("This session has ended and takes no more answers.")
+        if study_state == StudyState.CLOSED:
             raise StudyNotOpen("This study has been closed; your earlier answers are kept, this one came too late.")
         current = Trial.objects.filter(session=session, response=None).order_by("position").first()
         if current is None or current.pk != trial.pk:

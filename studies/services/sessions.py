@@ -19,11 +19,13 @@ from studies.models import (
     Rater,
     RatingSession,
     Recruitment,
+    Response,
     Role,
     SessionState,
     Study,
     StudyState,
     Trial,
+    Withdrawal,
 )
 from studies.models.choices import token_make
 from studies.recruitment import Arrival
@@ -120,7 +122,7 @@ def _session_create(study: Study, *, origin: Origin, token: str, arrival: Arriva
         if arrival is not None:
             entry = entry_find(study=study, panel=recruitment.panel, participant=arrival.participant)
             if entry is not None:
-                return entry.session
+                return _session_reopen(entry.session) if entry.session.state == SessionState.RETURNED else entry.session
             if taken_elsewhere(recruitment=recruitment, participant=arrival.participant):
                 raise ParticipantElsewhere("You have taken part in another study of this series, and one is enough.")
         used = RatingSession.objects.filter(entry_token=token).select_related("rater").first()
@@ -170,6 +172,15 @@ def _session_create(study: Study, *, origin: Origin, token: str, arrival: Arriva
     return session
 
 
+def _session_reopen(session: RatingSession) -> RatingSession:
+    """Let a participant who gave the study back, and has come again, go on; if there still is a place."""
+    session_check(study=session.study, origin=Origin(session.rater.origin))
+    place_check(study=session.study, origin=Origin(session.rater.origin))
+    session.state, session.started_at, session.finished_at = SessionState.ACTIVE, timezone.now(), None
+    session.save(update_fields=["state", "started_at", "finished_at"])
+    return session
+
+
 def _study_lock(study: Study) -> Study:
     """Return the study as it stands, and let nobody else start a session in it, or in its group, before we have."""
     group = recruitment_get(study).group
@@ -203,6 +214,32 @@ def _places_taken(study: Study, *, origin: Origin) -> dict[int | None, int]:
     tested = study.conditions.filter(role=Role.TEST).values_list("pk", flat=True)
     taken: dict[int | None, int] = dict.fromkeys((None,) if is_mixed else tested, 0)
     return taken | dict(sessions.values_list("condition").annotate(n=Count("pk")).order_by())
+
+
+def session_withdraw(*, session: RatingSession) -> None:
+    """End a session because its rater wishes it: it counts for nothing, the panel's id goes, answers by the policy."""
+    with transaction.atomic():
+        locked = RatingSession.objects.select_for_update().get(pk=session.pk)
+        if locked.state != SessionState.WITHDRAWN:
+            if recruitment_get(session.study).withdrawal == Withdrawal.DELETE:
+                Response.objects.filter(trial__session=session).delete()
+            PanelEntry.objects.filter(session=session).delete()
+            _session_end(locked, SessionState.WITHDRAWN)
+
+
+def session_return(*, session: RatingSession) -> None:
+    """Free the place of a session under way that its panel took back; what it has answered is kept, and not counted."""
+    with transaction.atomic():
+        locked = RatingSession.objects.select_for_update().get(pk=session.pk)
+        if locked.state == SessionState.ACTIVE:
+            _session_end(locked, SessionState.RETURNED)
+
+
+def _session_end(session: RatingSession, state: SessionState) -> None:
+    session.state = state
+    session.exclusion_reason = session.broken_rules = session.completion_code = ""
+    session.finished_at = timezone.now()
+    session.save(update_fields=["state", "exclusion_reason", "broken_rules", "finished_at", "completion_code"])
 
 
 def session_finish(*, session: RatingSession) -> None:

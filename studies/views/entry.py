@@ -10,13 +10,15 @@ from django.views.decorators.http import require_http_methods
 
 from studies.errors import ArrivalInvalid, EvalsiteError, ParticipantElsewhere, StudyFull, StudyNotOpen, StudyUnknown
 from studies.forms import ConsentForm
-from studies.models import Origin, RatingSession, Recruitment, Study
+from studies.models import Origin, RatingSession, Recruitment, SessionState, Study
 from studies.models.choices import token_make
 from studies.recruitment import Arrival, Outcome, mturk
 from studies.selectors.recruitment import entry_find, recruitment_get, taken_elsewhere
+from studies.services.prolific import token_check
 from studies.services.recruitment import arrival_count, entry_refresh, ticket_read, ticket_sign
 from studies.services.sessions import origin_verify, place_check, session_check, session_start
 from studies.views.errors import ANSWERS, errors_as_pages
+from studies.views.framing import frameable
 
 OUTCOMES: dict[type[EvalsiteError], Outcome] = {
     ParticipantElsewhere: Outcome.SCREENED_OUT,
@@ -29,6 +31,7 @@ OUTCOMES: dict[type[EvalsiteError], Outcome] = {
 @csrf_exempt  # Raters have no cookie, so nobody else's page can act for them: a forged form only starts a new session.
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
+@frameable
 @errors_as_pages
 def entry(request: HttpRequest, study_code: str) -> HttpResponse:
     """Show what the study asks of a rater; with consent, start a session, and without, lead back to the panel."""
@@ -43,6 +46,8 @@ def entry(request: HttpRequest, study_code: str) -> HttpResponse:
         if session is None and request.method == "POST":
             if "declines" in request.POST:
                 return declined(request, recruitment, arrival, origin=origin)
+            if not device_fits(request, recruitment):
+                return wrong_device(request, recruitment, arrival, origin=origin)
             session = session_begin(request, study, arrival, origin=origin)
         if session is not None:
             return HttpResponseRedirect(reverse("studies:rate", args=[session.code]), status=303)
@@ -67,13 +72,21 @@ def arrival_get(request: HttpRequest, recruitment: Recruitment, *, origin: Origi
 
     Raises:
         ArrivalInvalid: If an id is missing or cannot be one.
-        TokenInvalid: If the ticket is forged, too old or another study's.
+        TokenInvalid: If the ticket, or the panel's signature, is forged, too old or another study's.
+        PanelUnreachable: If the panel's keys cannot be had.
     """
     if origin != Origin.PERSON or not recruitment.way.has_ids:
         return None
     if request.method == "POST":
         return ticket_read(study=recruitment.study, ticket=request.POST.get("ticket", ""))
     arrival = recruitment.way.arrival_read(request.GET, recruitment.names)
+    if recruitment.way.has_tokens and recruitment.checks_tokens:
+        token_check(
+            token=request.GET.get("prolific_token", ""),
+            recruitment=recruitment,
+            address=request.build_absolute_uri(request.path),
+            arrival=arrival,
+        )
     if recruitment.panel != mturk.PANEL.slug:
         return arrival
     if not settings.MTURK:
@@ -82,7 +95,7 @@ def arrival_get(request: HttpRequest, recruitment: Recruitment, *, origin: Origi
 
 
 def session_known(recruitment: Recruitment, arrival: Arrival | None) -> RatingSession | None:
-    """Return the session of a participant who was here before, on whatever device.
+    """Return the session of a participant who was here before, on whatever device, and did not give it back.
 
     Raises:
         ParticipantElsewhere: If they were in another study of the group instead.
@@ -92,7 +105,7 @@ def session_known(recruitment: Recruitment, arrival: Arrival | None) -> RatingSe
     known = entry_find(study=recruitment.study, panel=recruitment.panel, participant=arrival.participant)
     if known is not None:
         entry_refresh(entry=known, arrival=arrival)
-        return known.session
+        return None if known.session.state == SessionState.RETURNED else known.session
     if taken_elsewhere(recruitment=recruitment, participant=arrival.participant):
         raise ParticipantElsewhere("You have taken part in another study of this series, and one is enough.")
     return None
@@ -133,6 +146,7 @@ def landing(
         "form_address": request.path if arrival else request.get_full_path(),
         "ticket": ticket_sign(study=study, arrival=arrival) if arrival else "",
         "panel": recruitment.way,
+        "window_minimum_px": recruitment.window_minimum_px,
         "is_task_preview": is_task_preview,
     }
     return render(request, "studies/landing.html", context, status=400 if is_faulty else 200)
@@ -151,6 +165,29 @@ def declined(
         "leads": recruitment.exit_get(Outcome.NO_CONSENT, arrival),
     }
     return render(request, "studies/declined.html", context)
+
+
+def device_fits(request: HttpRequest, recruitment: Recruitment) -> bool:
+    """Return whether the window is as wide as the study asks; without scripts nobody says how wide it is."""
+    minimum, given = recruitment.window_minimum_px, request.POST.get("window_px", "")
+    is_wide = minimum == 0 or (given.isascii() and given.isdigit() and len(given) < 6 and int(given) >= minimum)
+    return is_wide and "wrong_device" not in request.POST
+
+
+def wrong_device(
+    request: HttpRequest, recruitment: Recruitment, arrival: Arrival | None, *, origin: Origin
+) -> HttpResponse:
+    """Say what the study needs of a device; nothing is kept but that somebody left for it."""
+    if origin == Origin.PERSON:
+        arrival_count(study=recruitment.study, what="wrong_device")
+    context = {
+        "study": recruitment.study,
+        "origin": origin,
+        "panel": recruitment.way,
+        "leads": recruitment.exit_get(Outcome.WRONG_DEVICE, arrival),
+        "window_minimum_px": recruitment.window_minimum_px,
+    }
+    return render(request, "studies/wrong_device.html", context, status=409)
 
 
 def study_get(*, code: str) -> Study:

@@ -10,9 +10,11 @@ from django.shortcuts import render
 from studies.errors import (
     ArrivalInvalid,
     EvalsiteError,
+    PanelUnreachable,
     ParticipantElsewhere,
     PictureMissing,
     PlanImpossible,
+    SessionEnded,
     SessionUnknown,
     StudyFull,
     StudyNotOpen,
@@ -36,8 +38,10 @@ class Answer(NamedTuple):
 ANSWERS: dict[type[EvalsiteError], Answer] = {
     ArrivalInvalid: Answer(400, "This link is not whole"),
     ParticipantElsewhere: Answer(409, "You have been here before"),
+    PanelUnreachable: Answer(503, "We cannot check your link just now"),
     PictureMissing: Answer(410, "This pair cannot be shown"),
     PlanImpossible: Answer(409, "This study cannot start"),
+    SessionEnded: Answer(409, "This session has ended"),
     SessionUnknown: Answer(404, "Nothing is kept at this address"),
     StudyFull: Answer(409, "Every place is taken"),
     StudyNotOpen: Answer(409, "This study is not open"),

@@ -11,10 +11,12 @@ from studies.recruitment import mturk
 from studies.selectors.recruitment import arrival_of
 from studies.selectors.sessions import session_get
 from studies.views.errors import errors_as_pages
+from studies.views.framing import frameable
 
 
 @require_safe
 @never_cache
+@frameable
 @errors_as_pages
 def hand_in(request: HttpRequest, session_code: str) -> HttpResponse:
     """Offer to hand in a finished assignment. Whether it arrived is not told to us, so this page may be used again."""

@@ -12,20 +12,25 @@ from django.views.decorators.http import require_POST, require_safe
 
 from studies.errors import StudyNotOpen
 from studies.forms import ResponseForm
-from studies.models import Layout, RatingSession, SessionState, Side, StudyState
+from studies.models import ENDED, Layout, RatingSession, SessionState, Side, StudyState
 from studies.recruitment import Exit, mturk
-from studies.selectors.recruitment import arrival_of, exit_of, recruitment_get
+from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
 from studies.selectors.sessions import Passage, passage_get, session_get
 from studies.services.responses import response_record
 from studies.views.errors import errors_as_json, errors_as_pages
+from studies.views.framing import frameable
+from studies.views.leaving import ended_page
 
 
 @require_safe
 @never_cache
+@frameable
 @errors_as_pages
 def rate(request: HttpRequest, session_code: str) -> HttpResponse:
     """Show the session where it stands: one page for instructions, practice, pairs and thanks."""
     session = session_get(code=session_code)
+    if session.state in ENDED:
+        return ended_page(request, session, leads=exit_of(session))
     if session.study.state == StudyState.CLOSED and session.state == SessionState.ACTIVE:
         raise StudyNotOpen("It was closed before you had finished. What you answered is kept. Thank you.")
     is_sequential = session.study.layout == Layout.SEQUENTIAL
@@ -37,6 +42,8 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
         "origin": session.rater.origin,
         "panel": recruitment_get(session.study).way,
         "state": state_json(session),
+        "session": session,
+        "has_debrief": debrief_offered(session.study),
     }
     return render(request, "studies/rate.html", context)
 

@@ -19,7 +19,8 @@ def address(study: Study) -> str:
 
 def form_of(**changes: str) -> dict[str, str]:
     names = ("participant_parameter", "session_parameter", "study_parameter", "group")
-    return dict.fromkeys(names, "") | {f"exit_{outcome}": "" for outcome in Outcome} | {"panel": "open"} | changes
+    given = {"panel": "open", "window_minimum_px": "0", "withdrawal": "delete", "frame_origins": ""}
+    return dict.fromkeys(names, "") | {f"exit_{outcome}": "" for outcome in Outcome} | given | changes
 
 
 def test_study_starts_with_the_open_link(client: Client, researcher: Researcher) -> None:
@@ -67,6 +68,9 @@ def test_codes_change_while_a_study_is_open_and_leave_its_design_as_it_is(
         ({"participant_parameter": "a&b"}, "letters, digits, dots, dashes"),
         ({"panel": "mturk"}, "Select a valid choice"),
         ({"panel": "nobody"}, "Select a valid choice"),
+        ({"frame_origins": "https://a.example/x"}, "is no origin"),
+        ({"frame_origins": "*"}, "is no origin"),
+        ({"frame_origins": "https://a.example; script-src *"}, "is no origin"),
     ],
 )
 def test_setting_that_cannot_be_is_refused_at_its_field(
@@ -86,6 +90,19 @@ def test_mechanical_turk_is_offered_where_an_operator_switched_it_on(
     study = make_small_study(owner=researcher, state=StudyState.DRAFT)
     text = client.post(address(study), form_of(panel="mturk"), follow=True).content.decode()
     assert "ExternalURL" in text
+
+
+def test_what_raters_were_promised_stays_as_it_was_when_the_study_opened(
+    client: Client, researcher: Researcher
+) -> None:
+    draft, opened = (make_small_study(owner=researcher, state=state) for state in (StudyState.DRAFT, StudyState.OPEN))
+    origins = "https://a.example https://*.b.example:8443"
+    changes = {"withdrawal": "keep", "window_minimum_px": "900", "shows_score": "on", "frame_origins": origins}
+    for study in (draft, opened):
+        client.post(address(study), form_of(**changes))
+    kept = Recruitment.objects.order_by("pk").values_list("withdrawal", "window_minimum_px", "shows_score")
+    assert list(kept) == [("keep", 900, True), ("delete", 0, True)]
+    assert draft.recruitment.framed_by == origins.split()
 
 
 def test_recruitment_of_others_is_not_to_be_seen(client: Client) -> None:

@@ -23,7 +23,20 @@ if (token !== null) {
   else window.history.replaceState({ token: token.value }, "");
 }
 
+// A study may ask for a window of some width; the pictures of its pairs would not fit side by side otherwise.
+const tooSmall = document.getElementById("too-small");
+function widthTell() {
+  document.getElementById("window-px").value = window.innerWidth;
+  if (tooSmall === null) return;
+  tooSmall.hidden = window.innerWidth >= Number(tooSmall.dataset.minimum);
+  form.hidden = !tooSmall.hidden;
+}
+
 const form = document.getElementById("consent");
+if (form !== null) {
+  widthTell();
+  window.addEventListener("resize", widthTell);
+}
 let isSent = false;
 form?.addEventListener("submit", (event) => {
   if (isSent) event.preventDefault();

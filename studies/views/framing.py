@@ -1,0 +1,31 @@
+"""Which other sites may show a rater page in a frame: those that its study allows, and nobody else."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from csp.decorators import csp_replace
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.clickjacking import xframe_options_exempt
+
+from studies.selectors.recruitment import framed_by
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def frameable(view: View[P]) -> View[P]:
+    """Let the origins that the study allows show this page in a frame; without any, everything stays denied."""
+
+    @wraps(view)
+    def framed(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        codes = {name: str(kwargs.get(name, "")) for name in ("study_code", "session_code")}
+        origins = framed_by(**codes)
+        if origins:
+            # Both decorators mark the response, and which marks it gets is known only now.
+            csp_replace({"frame-ancestors": origins})(lambda _: response)(request)
+            xframe_options_exempt(lambda _: response)(request)
+        return response
+
+    return framed
