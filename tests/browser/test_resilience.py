@@ -319,3 +319,68 @@ def test_very_slow_network_has_a_page_with_honest_progress(
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#progress-words")).to_have_text("2 of 5")
     page_errors.clear()
+
+
+def test_session_with_the_network_cut_at_every_step_and_a_wrong_clock_keeps_each_answer_once(
+    page: Page, session: RatingSession, page_errors: list[str]
+) -> None:
+    page.add_init_script("const now = Date.now; Date.now = () => now() - 3 * 24 * 3600 * 1000;")
+    client = page.context.new_cdp_session(page)
+    client.send("Network.enable")
+
+    def network(*, offline: bool) -> None:
+        rates = {"latency": 0 if offline else 50, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+        client.send("Network.emulateNetworkConditions", {"offline": offline, **rates})
+
+    network(offline=False)  # slow from the beginning
+    start(page, session)
+    given = []
+    for number in range(1, 6):
+        expect(page.locator("#progress-words")).to_have_text(f"{number} of 5")
+        network(offline=True)  # while pictures are fetched ahead or up
+        page.wait_for_timeout(150)
+        network(offline=False)
+        rater.wait_for_choice(page)
+        network(offline=True)  # as the answer is handed in
+        given.append("first" if number % 2 else "second")
+        page.keyboard.press("1" if number % 2 else "2")
+        expect(page.get_by_text("Your answer is kept here")).to_be_visible()
+        network(offline=False)
+        page.evaluate("window.dispatchEvent(new Event('online'))")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    session.refresh_from_db()
+    expect(page.locator("#code")).to_have_text(session.completion_code)
+    answers = rater.answers_of(session)
+    assert [answer.pressed_side for answer in answers] == given
+    assert all(answer.rt_ms < 60_000 for answer in answers), "times hang on the clock of the day"
+    page_errors.clear()
+
+
+def test_call_in_the_middle_and_another_device_go_on_where_they_were(
+    page: Page, session: RatingSession, open_context: Callable[..., BrowserContext]
+) -> None:
+    hide = """(isHidden) => {
+        Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    start(page, session)
+    rater.wait_for_choice(page)
+    page.evaluate(hide, arg=True)  # the telephone rings
+    page.locator("#choose-first").click()
+    expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    page.wait_for_timeout(700)
+    expect(page.locator("#choose-first")).to_have_attribute("aria-disabled", "true")
+    page.evaluate(hide, arg=False)
+    rater.wait_for_choice(page)
+
+    phone = open_context(viewport={"width": 390, "height": 844}, has_touch=True).new_page()
+    rater.open_session(phone, session)
+    expect(phone.get_by_text("You are at pair 2 of 5.")).to_be_visible()
+    phone.get_by_role("button", name="Go on").click()
+    rater.wait_for_choice(phone)
+    phone.locator("#choose-second").click()
+    expect(phone.locator("#progress-words")).to_have_text("3 of 5")
+    page.locator("#choose-first").click()  # the old device answers what the new one has answered
+    expect(page.locator("#progress-words")).to_have_text("3 of 5")
+    assert [answer.chosen_side for answer in rater.answers_of(session)] == ["first", "second"]
+    assert [answer.focus_losses for answer in rater.answers_of(session)] == [1, 0]
