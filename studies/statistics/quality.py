@@ -332,7 +332,7 @@ def operating_figures(
         found.append(
             OperatingFigures(
                 rule=PRACTICE_FAILED,
-                effect=f"flagged below {least} of the last {PRACTICE_LAST}",
+                effect=f"marked below {least} of the last {PRACTICE_LAST}",
                 passes=(Chance("who guesses", 1 - _at_most(least - 1, PRACTICE_LAST, 0.5)),),
                 hit=(Chance("who gets 80 % right", _at_most(least - 1, PRACTICE_LAST, 0.8)),),
                 is_flag=True,

@@ -278,7 +278,7 @@ def test_figures_of_the_rules_stand_beside_them_and_follow_what_is_typed(
     text = client.get(address("figures", study), typed).content.decode()
     for words in ("out at 2 of 8 missed", "<strong>3.5 %</strong>", "out at 15 in a row", "<strong>0.11 %</strong>"):
         assert words in text
-    assert "flagged below 6 of the last 10" in text
+    assert "marked below 6 of the last 10" in text
     study.refresh_from_db()
     assert study.run_limit == 0  # nothing is saved
     text = client.get(address("figures", study), typed | {"golden_count": 60}).content.decode()
