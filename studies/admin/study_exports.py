@@ -7,13 +7,14 @@ from typing import NamedTuple, TypeVar
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 
 from studies.admin.ownership import OwnedAdmin
-from studies.models import Origin, Study
+from studies.models import Origin, Saw, Study
 from studies.reports import FORMATS
 from studies.reports.figures import FileFormat, ThemeName
 from studies.selectors import figures
 from studies.selectors.exports import responses_rows
 from studies.selectors.results import origin_default, result_table, sections_get
 from studies.selectors.studies import design_json
+from studies.services.looks import look_record
 
 Response = TypeVar("Response", HttpResponse, StreamingHttpResponse)
 
@@ -57,6 +58,7 @@ def table_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, f
         raise Http404(f"There is no format {format_name}; there are {', '.join(EXPORTS)}.")
     origin = origin_of(request, study)
     export = EXPORTS[format_name]
+    look_record(study=study, who=who(request), saw=Saw.RATES, shown=f"table as {export.label}", origin=origin)
     table = result_table(study, origin=origin)
     sections = [] if format_name == "csv" else sections_get(study, table, has_more=True)
     response = HttpResponse(FORMATS[format_name](table, sections), content_type=export.content_type)
@@ -66,6 +68,7 @@ def table_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, f
 def responses_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> StreamingHttpResponse:
     """Send every response of people or of simulated raters, line by line."""
     origin = origin_of(request, study)
+    look_record(study=study, who=who(request), saw=Saw.RATES, shown="raw responses", origin=origin)
     writer = csv.writer(_Echo(), lineterminator="\n")
 
     def sent() -> Iterator[str]:
@@ -91,6 +94,7 @@ def figure_view(
     drawn = figures.StudyFigures(study, origin=origin)
     if kind is None or name not in drawn.names:
         raise Http404(f"There is no figure {name}.{file_format} of these votes; there are {', '.join(drawn.names)}.")
+    look_record(study=study, who=who(request), saw=Saw.RATES, shown=f"figure {name}", origin=origin)
     theme: ThemeName = "dark" if request.GET.get("theme") == "dark" else "light"
     response = HttpResponse(drawn.draw(name, file_format=kind, theme=theme), content_type=FIGURE_TYPES[kind])
     return shown_or_attached(request, response, f"{study.slug}-{name}-{origin.value}.{kind}")
@@ -103,6 +107,11 @@ def samples_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
     if grid is None:
         raise Http404("There are no samples yet.")
     return shown_or_attached(request, HttpResponse(grid, content_type="image/png"), f"{study.slug}-samples.png")
+
+
+def who(request: HttpRequest) -> str:
+    """Return the name of the account that asks."""
+    return request.user.get_username()
 
 
 def origin_of(request: HttpRequest, study: Study) -> Origin:

@@ -9,13 +9,16 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from studies.admin.ownership import OwnedAdmin
-from studies.admin.study_exports import EXPORTS, FIGURE_TYPES
-from studies.models import Origin, SampleStatus, Study, StudyState
+from studies.admin.study_exports import EXPORTS, FIGURE_TYPES, who
+from studies.models import Origin, SampleStatus, Saw, Study, StudyState
 from studies.reports import wording
+from studies.reports.live import live_section
 from studies.reports.palette import ConditionStyle, condition_style
-from studies.reports.section import Column
+from studies.reports.section import Column, Section
 from studies.selectors.figures import LABELS, StudyFigures
-from studies.selectors.results import origin_default, origins_present, sections_get
+from studies.selectors.looks import interval_get, is_under_way, look_open
+from studies.selectors.results import live_get, origin_default, origins_present, sections_get
+from studies.services.looks import look_record
 from studies.statistics.results import ResultRow, ResultTable
 
 #: Columns that need pictures of some size.
@@ -53,6 +56,10 @@ def results_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
         model_admin.message_user(request, f"There are no results of “{wanted}”.", messages.ERROR)
         return redirect("admin:studies_study_results", study.pk)
     origin = Origin(wanted) if wanted else origin_default(study)
+    is_live = is_under_way(study) and origin == Origin.PERSON
+    if request.method == "POST" and is_live:
+        look_record(study=study, who=who(request), saw=Saw.SEQUENCE, shown="live results", origin=origin)
+        return redirect(f"{request.path}?origin={origin.value}")
     figures = StudyFigures(study, origin=origin)
     table = figures.table
     has_samples = study.conditions.filter(samples__status=SampleStatus.READY).exists()
@@ -84,12 +91,22 @@ def results_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
         "not_finished": table.flow.started - table.flow.completed,
         "reasons": [(reason.replace("_", " "), count) for reason, count in table.flow.excluded],
         "exports": EXPORTS,
-        "figures": [(name, LABELS[name]) for name in figures.names],
+        "figures": [] if is_live else [(name, LABELS[name]) for name in figures.names],
+        "is_live": is_live,
+        "interval": interval_get(study) if origin == Origin.PERSON else None,
+        "looks": study.looks.all() if origin == Origin.PERSON else [],
         "figure_types": list(FIGURE_TYPES),
-        "sections": sections_get(study, table, has_more=True),
+        "sections": live_sections(request, study, table) if is_live else sections_get(study, table, has_more=True),
         "empty": empty_sentence(study),
     }
     return model_admin.page(request, "study/results", context)
+
+
+def live_sections(request: HttpRequest, study: Study, table: ResultTable) -> list[Section]:
+    """Return what may be seen while the study is under way: nothing, or what a recorded look shows."""
+    look = look_open(study, who=who(request))
+    live = live_get(study, table) if look else {}
+    return [live_section(live, table, reason=table.caution)] if live else []
 
 
 def tabs(study: Study, origin: Origin) -> list[tuple[str, str, bool]]:

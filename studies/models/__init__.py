@@ -1,6 +1,7 @@
 """What is kept. One noun a file; rules that must always hold are constraints of the database."""
 
 from studies.models.choices import AsksFor, Kind, Side
+from studies.models.look import ResultsLook, Saw
 from studies.models.pair import Pair
 from studies.models.photo import Cropping, Photo, PhotoSet
 from studies.models.rater import ENDED, FINISHED, Origin, Rater, RatingSession, SessionState
@@ -48,9 +49,11 @@ __all__ = [
     "Recruitment",
     "Researcher",
     "Response",
+    "ResultsLook",
     "Role",
     "Sample",
     "SampleStatus",
+    "Saw",
     "SessionState",
     "Side",
     "StoppingRule",

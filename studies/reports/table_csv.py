@@ -10,7 +10,18 @@ from studies.reports.wording import SIMULATED
 from studies.statistics.results import ResultRow, ResultTable
 
 ROW_COLUMNS = tuple(field.name for field in fields(ResultRow) if field.name != "notes")
-TABLE_COLUMNS = ("study", "title", "design_sha256", "origin", "notice", "alpha", "estimand", "version", "last_vote")
+TABLE_COLUMNS = (
+    "study",
+    "title",
+    "design_sha256",
+    "origin",
+    "notice",
+    "alpha",
+    "estimand",
+    "version",
+    "last_vote",
+    "caution",
+)
 FLOW_COLUMNS = ("sessions_started", "sessions_completed", "sessions_excluded", "sessions_counted")
 
 
@@ -32,6 +43,7 @@ def render_csv(table: ResultTable, sections: Sequence[Section] = ()) -> str:
         "estimand": table.estimand,
         "version": table.version,
         "last_vote": table.last_vote,
+        "caution": table.caution,
         "sessions_started": table.flow.started,
         "sessions_completed": table.flow.completed,
         "sessions_excluded": "; ".join(f"{reason}: {count}" for reason, count in table.flow.excluded),

@@ -29,6 +29,7 @@ def render_json(table: ResultTable, sections: Sequence[Section] = ()) -> str:
         "ci_label": INTERVAL_METHODS[table.ci_method],
         "version": table.version,
         "last_vote": table.last_vote or None,
+        "caution": table.caution or None,
         "flow": asdict(table.flow) | {"excluded": dict(table.flow.excluded)},
         "rows": [_row(row) for row in table.rows],
     } | {section.name: [_finite(record) for record in section.records] for section in sections}

@@ -36,6 +36,8 @@ def preamble(table: ResultTable) -> list[str]:
         f"for {ESTIMANDS[table.estimand]}{scenes if table.is_tiled else ''}."
     )
     sentences.append(flow_sentence(table))
+    if table.caution:
+        sentences.append(f"DO NOT QUOTE THESE INTERVALS. {table.caution}")
     return sentences
 
 

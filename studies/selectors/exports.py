@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from studies.models import FINISHED, Origin, SessionState, Study
 from studies.selectors.responses import responses_of
-from studies.selectors.results import FIDELITY, fidelity_get
+from studies.selectors.results import FIDELITY, caution_get, fidelity_get
 from studies.selectors.studies import reference_get
 from studies.statistics.responses_csv import COLUMNS, DECLARATION
 
@@ -19,7 +19,7 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
     fidelity = {
         slug: {name: _exact(getattr(means, name)) for name in FIDELITY} for slug, means in fidelity_get(study).items()
     }
-    reference = reference_get(study) or ""
+    reference, caution = reference_get(study) or "", caution_get(study, origin=origin)
     heads = {
         condition.pk: {
             "study": study.slug,
@@ -28,6 +28,7 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
             "comparison_family": study.comparison_family,
             "comparison_reference": reference,
             "equivalence_margin": repr(study.equivalence_margin),
+            "caution": caution,
             "origin": origin.value,
             "condition": condition.slug,
             "condition_label": condition.label,

@@ -1,6 +1,6 @@
 """Responses as aligned arrays."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 import numpy as np
 from django.db.models import Max, QuerySet
@@ -20,6 +20,11 @@ def last_vote_get(study: Study, *, origin: Origin) -> str:
     responses = responses_of(study, origin=origin)
     latest = responses.aggregate(latest=Max("answered_at"))["latest"]
     return latest.astimezone(UTC).date().isoformat() if latest else ""
+
+
+def _to_the_millisecond(moment: datetime) -> datetime:
+    """Return a moment as exports write it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def votes_get(study: Study, *, origin: Origin) -> Votes:
@@ -43,9 +48,10 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
             "trial__pair__sample__psnr",
             "trial__pair__sample__ssim",
             "is_set_aside",
+            "answered_at",
         )
     )
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 15
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 16
     state = np.array(columns[8], dtype=np.str_)
     return Votes(
         session=np.array(columns[0], dtype=np.int64),
@@ -64,4 +70,5 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
         rt_ms=np.array(columns[11], dtype=np.float64),
         sample_psnr=np.array(columns[12], dtype=np.float64),  # not measured: NaN
         sample_ssim=np.array(columns[13], dtype=np.float64),
+        answered_s=np.array([_to_the_millisecond(answered).timestamp() for answered in columns[15]], dtype=np.float64),
     )

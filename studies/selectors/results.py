@@ -9,11 +9,13 @@ from studies.models import FINISHED, Origin, RatingSession, SampleStatus, Study
 from studies.reports.published import Reference
 from studies.reports.report import report_sections
 from studies.reports.section import Section
+from studies.selectors.looks import interval_get
 from studies.selectors.recruitment import arrivals_get
 from studies.selectors.responses import last_vote_get, votes_get
 from studies.selectors.studies import reference_get
 from studies.statistics.comparison import Comparisons
 from studies.statistics.fool_rate import Estimand
+from studies.statistics.live import live_rates
 from studies.statistics.plan import AnalysisPlan
 from studies.statistics.results import (
     ConditionFidelity,
@@ -26,6 +28,7 @@ from studies.statistics.results import (
 from studies.statistics.results import (
     result_table as table_make,
 )
+from studies.statistics.sequential import LiveEstimate
 from studies.statistics.summaries import SEED, ConditionSummary, summaries
 
 FIDELITY = ("psnr", "ssim", "ms_ssim", "ms_ssim_3", "consistency")
@@ -87,6 +90,23 @@ def comparisons_get(study: Study, table: ResultTable) -> Comparisons | None:
     )
 
 
+def live_get(study: Study, table: ResultTable) -> dict[str, LiveEstimate]:
+    """Return the confidence sequences of the votes that a study's table counts, by slug."""
+    return live_rates(
+        votes_get(study, origin=Origin(table.origin)),
+        conditions=conditions_get(study),
+        origin=table.origin,
+        alpha=table.alpha,
+        estimand=table.estimand,
+    )
+
+
+def caution_get(study: Study, *, origin: Origin) -> str:
+    """Return why the fixed intervals of a study may not be printed; "" if they may, or if a program voted."""
+    interval = interval_get(study) if origin == Origin.PERSON else None
+    return interval.reason if interval and interval.kind == "sequence" else ""
+
+
 def summaries_get(study: Study, table: ResultTable) -> tuple[ConditionSummary, ...]:
     """Return the further summaries of the votes that a study's table counts."""
     return summaries(
@@ -111,8 +131,9 @@ def sections_get(
         reference: Which published figures to show below, if any.
     """
     compared = comparisons_get(study, table)
+    live = live_get(study, table) if table.caution else None
     summed_up = summaries_get(study, table) if has_more else ()
-    return report_sections(table, compared=compared, summed_up=summed_up, reference=reference)
+    return report_sections(table, live=live, compared=compared, summed_up=summed_up, reference=reference)
 
 
 def flow_get(study: Study, votes: Votes, *, origin: Origin) -> Flow:
@@ -150,4 +171,5 @@ def result_table(
         estimand=estimand,
         flow=flow_get(study, votes, origin=origin),
         last_vote=last_vote_get(study, origin=origin),
+        caution=caution_get(study, origin=origin),
     )

@@ -14,6 +14,7 @@ from studies.reports.report import report_sections
 from studies.statistics.arguments import alpha_argument
 from studies.statistics.equivalence import SUGGESTED_MARGIN
 from studies.statistics.fool_rate import ESTIMANDS
+from studies.statistics.live import live_rates
 from studies.statistics.plan import AnalysisPlan
 from studies.statistics.responses_csv import REQUIRED_COLUMNS, Responses, read_responses
 from studies.statistics.results import ORIGINS, result_table, single_origin
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             alpha=options.alpha,
             estimand=options.estimand,
             last_vote=responses.last_votes.get(origin, ""),
+            caution=responses.caution,
         )
         plan = _plan(options, responses)
     except EvalsiteError as error:
@@ -49,6 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.format == "csv":
         sys.stdout.write(FORMATS["csv"](table))
         return 0
+    live = None
+    if responses.caution:
+        live = live_rates(
+            responses.votes,
+            conditions=responses.conditions,
+            origin=origin,
+            alpha=options.alpha,
+            estimand=options.estimand,
+        )
     compared = None
     if plan is not None:
         compared = plan.carry_out(
@@ -69,7 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             estimand=options.estimand,
         )
     sections = report_sections(
-        table, compared=compared, is_fixed=not options.compare, summed_up=summed_up, reference=options.reference
+        table,
+        live=live,
+        compared=compared,
+        is_fixed=not options.compare,
+        summed_up=summed_up,
+        reference=options.reference,
     )
     sys.stdout.write(FORMATS[options.format](table, sections))
     return 0

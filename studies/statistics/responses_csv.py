@@ -31,7 +31,7 @@ from studies.statistics.results import (
 KINDS = ("practice", TEST, "golden")
 CONSTANTS = (
     *("study", "study_title", "design_sha256"),
-    *("comparison_family", "comparison_reference", "equivalence_margin"),
+    *("comparison_family", "comparison_reference", "equivalence_margin", "caution"),
 )
 """Columns that say the same in every row."""
 DECLARATION = "none"
@@ -63,6 +63,10 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "equivalence_margin",
         "how far from 0.5 a fool rate may lie and still count as “cannot tell”, fixed beforehand; the same in all rows",
+    ),
+    Column(
+        "caution",
+        "why the fixed intervals of these votes may not be printed; the same in every row; empty if they may",
     ),
     Column("session", "name of the rating session: `session-<number>` in this site's exports", is_required=True),
     Column(
@@ -147,6 +151,7 @@ class Responses:
         study: Slug of the study; the file's name without ending if the file does not say.
         title: Title of the study, or "".
         design_sha256: Digest of the frozen design, or "".
+        caution: Why the fixed intervals may not be printed, or "".
         plan: What of the analysis was fixed beforehand; None if the file does not say.
         last_votes: Day of the last vote (UTC), as 2026-11-25, by origin; an origin whose rows have no times is absent.
     """
@@ -157,6 +162,7 @@ class Responses:
     study: str
     title: str
     design_sha256: str
+    caution: str
     plan: AnalysisPlan | None
     last_votes: dict[str, str]
 
@@ -230,7 +236,7 @@ class _Reader:
         columns = list(zip(*self.votes, strict=True)) or [()] * 12
         text = [np.array(column, dtype=np.str_) for column in columns]
         truth = [np.array(column, dtype=np.bool_) for column in columns]
-        numbers = np.array(self.numbers, dtype=np.float64).reshape(-1, len(NUMBERS)).T
+        numbers = np.array(self.numbers, dtype=np.float64).reshape(-1, len(NUMBERS) + 1).T
         return Responses(
             votes=Votes(
                 session=text[0],
@@ -245,7 +251,7 @@ class _Reader:
                 origin=text[9],
                 exclusion_reason=text[10],
                 photo_side=text[11],
-                **dict(zip(NUMBERS, numbers, strict=True)),
+                **dict(zip((*NUMBERS, "answered_s"), numbers, strict=True)),
             ),
             conditions=conditions,
             fidelity={
@@ -260,6 +266,7 @@ class _Reader:
             study=self.constants.get("study", "") or study,
             title=self.constants.get("study_title", ""),
             design_sha256=self.constants.get("design_sha256", ""),
+            caution=self.constants.get("caution", ""),
             plan=self._plan(conditions),
             last_votes=self.last_votes,
         )
@@ -353,14 +360,17 @@ class _Reader:
         line, known_scene = self.scenes.setdefault(photo, (self.line, scene))
         if scene != known_scene:
             self._fail(f"scene of photo {photo!r} is not {known_scene!r} as in line {line}; make them alike")
+        answered_s = math.nan
         if cells.get("answered_at", ""):
-            day = self._day("answered_at")
+            answered = self._time("answered_at")
+            day = answered.date().isoformat()
             self.last_votes[origin] = max(day, self.last_votes.get(origin, day))
+            answered_s = answered.timestamp()
         side = self._one_of("photo_side", SIDES) if cells.get("photo_side", "") else ""
         kind = SET_ASIDE if self._truth("set_aside", default="0") else cells["kind"]
         about_pair = (photo, scene, cells["condition"], kind, fooled)
         self.votes.append((session, rater, *about_pair, excluded, completed, origin, reason, side))
-        self.numbers.append([self._number(name) for name in NUMBERS])
+        self.numbers.append([*(self._number(name) for name in NUMBERS), answered_s])
 
     def _filled(self, name: str) -> str:
         if not self.cells[name]:
@@ -390,13 +400,13 @@ class _Reader:
             self._fail(f"{name} must be a number or empty, got {cell!r}")
         return number
 
-    def _day(self, name: str) -> str:
+    def _time(self, name: str) -> datetime:
         cell = self.cells[name]
         try:
             time = datetime.fromisoformat(cell)
         except ValueError:
             self._fail(f"{name} must be a time as in ISO 8601, such as 2026-11-25T12:00:00+00:00, got {cell!r}")
-        return (time if time.tzinfo is None else time.astimezone(UTC)).date().isoformat()
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
     def _fail(self, what: str) -> NoReturn:
         raise ResponsesFileInvalid(f"{self.name}, line {self.line}: {what}.")

@@ -66,6 +66,7 @@ class Votes:
         photo_side: (n,) "first" or "second": where the photo was; "" where not known.
         sample_psnr: (n,) float, pSNR of the picture that was judged, in dB; NaN where not measured.
         sample_ssim: (n,) float, SSIM of it, likewise.
+        answered_s: (n,) float, when the answer came, in s since 1970 UTC, to the millisecond; NaN where not known.
     """
 
     session: NDArray[Any]
@@ -84,6 +85,7 @@ class Votes:
     photo_side: NDArray[np.str_] | None = None
     sample_psnr: NDArray[np.float64] | None = None
     sample_ssim: NDArray[np.float64] | None = None
+    answered_s: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns that are not aligned, or truth values that are not bool."""
@@ -254,6 +256,7 @@ class ResultTable:
         ci_method: Which interval was asked for.
         version: Version of evalsite that made the table.
         last_vote: Day of the last vote of this origin (UTC), as 2026-11-25; "" if unknown.
+        caution: Why the intervals of this table may not be printed, in one sentence; "" if they may.
         flow: Where the sessions went.
         rows: One for each condition.
     """
@@ -267,6 +270,7 @@ class ResultTable:
     ci_method: IntervalMethod
     version: str
     last_vote: str
+    caution: str
     flow: Flow
     rows: tuple[ResultRow, ...]
 
@@ -429,6 +433,7 @@ def result_table(
     method: IntervalMethod = "two_way_wilson",
     flow: Flow | None = None,
     last_vote: str = "",
+    caution: str = "",
 ) -> ResultTable:
     """Make the results table of a study.
 
@@ -445,6 +450,7 @@ def result_table(
         method: Which interval.
         flow: Where the sessions went, if more is known than `session_flow` finds in the votes.
         last_vote: Day of the last vote of this origin (UTC), as 2026-11-25; "" if unknown.
+        caution: Why the intervals of this table may not be printed, in one sentence; "" if they may.
 
     Returns:
         The table.
@@ -496,6 +502,7 @@ def result_table(
         ci_method=method,
         version=__version__,
         last_vote=last_vote,
+        caution=caution,
         flow=flow or session_flow(votes, origin=origin),
         rows=tuple(rows),
     )

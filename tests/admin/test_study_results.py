@@ -17,6 +17,7 @@ from studies.models import Origin, Researcher, Sample, Study, StudyState
 from studies.reports import FORMATS
 from studies.reports.wording import MISSING
 from studies.selectors.results import result_table, sections_get
+from studies.services.studies import study_close
 from tests.factories import make_session, make_study
 
 pytestmark = pytest.mark.django_db
@@ -42,13 +43,14 @@ def cells_of(page: str, label: str) -> dict[str, str]:
 
 @pytest.fixture
 def study(researcher: Researcher) -> Study:
-    """A study in which one person of two was left out, a third is under way, and a program voted."""
+    """A closed study in which one person of two was left out, a third did not finish, and a program voted."""
     study = make_study(owner=researcher, test_count=4, golden_count=1, practice_count=0)
     make_session(study, answers=[True] * 5)
     missed = make_session(study, answers=[False] * 5)
     assert missed.state == "excluded"
     make_session(study, answers=[True])
     make_session(study, origin=Origin.SIMULATED, answers=[True] * 5)
+    study_close(study=study)
     return study
 
 

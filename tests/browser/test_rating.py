@@ -8,6 +8,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from studies.models import Kind, RatingSession, SessionState, Study
+from studies.services.studies import study_close
 from tests.browser import rater
 from tests.browser.test_admin import sign_in
 from tests.factories import make_open_study
@@ -39,6 +40,7 @@ def assert_session_holds(session: RatingSession, chosen: list[str]) -> None:
 
 def assert_researcher_sees(page: Page, session: RatingSession, live_server: Any) -> None:
     """The results page holds the votes of this one session: 40, and as many fooled as the answers say."""
+    study_close(study=session.study)
     sign_in(page.context, session.study.owner, live_server)
     page.goto(live_server.url + reverse("admin:studies_study_results", args=[session.study_id]))
     tests = [answer for answer in rater.answers_of(session) if answer.trial.kind == Kind.TEST]

@@ -8,13 +8,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studies.management.commands._lookups import ORIGINS, study_find
+from studies.models import Origin, Saw
 from studies.reports import FORMATS
 from studies.reports.figures import FileFormat
 from studies.reports.methods_text import METHODS_FORMATS, methods_paragraphs
 from studies.reports.section import section_csv
 from studies.selectors import exports, figures
+from studies.selectors.looks import interval_get
 from studies.selectors.results import origin_default, result_table, sections_get
 from studies.selectors.studies import design_json
+from studies.services.looks import look_record
 
 FIGURE_KINDS: tuple[FileFormat, ...] = ("svg", "pdf", "png")
 _ENDINGS = {"text": "txt", "csv": "csv", "json": "json", "latex": "tex", "markdown": "md", "html": "html"}
@@ -37,6 +40,7 @@ class Command(BaseCommand):
         """Write the files and name each."""
         study, folder = study_find(options["study"]), options["folder"]
         origin = ORIGINS.get(options["raters"]) or origin_default(study)
+        look_record(study=study, who="command line", saw=Saw.RATES, shown="manage.py export_study", origin=origin)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "responses.csv").open("w", newline="", encoding="utf-8") as file:
@@ -54,7 +58,8 @@ class Command(BaseCommand):
             for name in drawn.names:
                 for kind in FIGURE_KINDS:
                     (folder / f"{name}.{kind}").write_bytes(drawn.draw(name, file_format=kind))
-            paragraphs = methods_paragraphs(json.loads(design_json(study)), table=table)
+            interval = interval_get(study) if origin == Origin.PERSON else None
+            paragraphs = methods_paragraphs(json.loads(design_json(study)), table=table, interval=interval)
             for name, write in METHODS_FORMATS.items():
                 (folder / f"methods.{_ENDINGS[name]}").write_text(write(paragraphs), encoding="utf-8")
             grid = figures.sample_grid(study)

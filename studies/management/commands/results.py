@@ -5,9 +5,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studies.management.commands._lookups import ORIGINS, study_find
+from studies.models import Origin, Saw
 from studies.reports import FORMATS
 from studies.reports.published import PUBLISHED
 from studies.selectors.results import result_table, sections_get
+from studies.services.looks import look_record
 from studies.statistics.arguments import alpha_argument
 
 
@@ -41,6 +43,8 @@ class Command(BaseCommand):
             alpha=options["alpha"],
             estimand=options["estimand"],
         )
+        origin = Origin(table.origin)
+        look_record(study=study, who="command line", saw=Saw.RATES, shown="manage.py results", origin=origin)
         is_csv = options["format"] == "csv"
         for name in ("reference", "more"):
             if is_csv and options[name]:
