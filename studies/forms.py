@@ -402,7 +402,9 @@ class RecruitmentForm(AdminForm, forms.ModelForm):
     """How raters come to a study and where each outcome leads. Each outcome is a field of its own, `exit_<outcome>`."""
 
     PARAMETERS = ("participant_parameter", "session_parameter", "study_parameter")
-    EXITS = tuple(f"exit_{outcome}" for outcome in Outcome)
+    OUTCOMES = tuple(outcome for outcome in Outcome if outcome != Outcome.FAILED_PRACTICE)
+    """Those that happen: no rule sends a rater back after practice."""
+    EXITS = tuple(f"exit_{outcome}" for outcome in OUTCOMES)
     GROUPS = (
         ("Way in", "", ("panel", *PARAMETERS, "group")),
         (
@@ -458,7 +460,7 @@ class RecruitmentForm(AdminForm, forms.ModelForm):
         for name, usual in zip(self.PARAMETERS, self.instance.way.names, strict=True):
             self.fields[name].validators.append(validate_parameter)
             self.fields[name].widget.attrs |= {"placeholder": usual, "spellcheck": "false", "autocapitalize": "off"}
-        for outcome, name in zip(Outcome, self.EXITS, strict=True):
+        for outcome, name in zip(self.OUTCOMES, self.EXITS, strict=True):
             called = self.instance.way.words.get(outcome, "")
             at = f" {self.instance.way.label}: {called}." if called else ""
             self.fields[name] = forms.CharField(
@@ -506,7 +508,7 @@ class RecruitmentForm(AdminForm, forms.ModelForm):
             if completed and cleaned[name] == completed and name != "exit_failed_attention":
                 self.add_error(name, f"“{completed}” says that everything was answered; give this outcome another one.")
         if not self.errors:
-            exits = zip(Outcome, self.EXITS, strict=True)
+            exits = zip(self.OUTCOMES, self.EXITS, strict=True)
             self.instance.exits = {outcome.value: cleaned[name] for outcome, name in exits if cleaned[name]}
         return cleaned
 

@@ -1,0 +1,91 @@
+"""A participant of a panel in a real browser: comes, answers, is told how they did, goes back; or leaves on the way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+from playwright.sync_api import BrowserContext, Page, expect
+
+from studies.models import RatingSession, Recruitment, SessionState
+from tests.browser import rater
+from tests.factories import make_small_study
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+DESK: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "color_scheme": "dark",
+    "is_mobile": True,
+    "has_touch": True,
+}
+EXITS = {"completed": "DONE1", "no_consent": "NO1", "wrong_device": "DEV1"}
+
+
+def assert_accessible(page: Page) -> None:
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
+def test_participant_comes_from_a_panel_and_goes_back(
+    open_context: Callable[..., BrowserContext], screen: dict[str, Any], page_errors: list[str]
+) -> None:
+    study = make_small_study(practice_count=0, test_count=4, golden_count=0, lead_in_ms=100, exposure_ms=50, gap_ms=0)
+    Recruitment.objects.create(study=study, panel="prolific", exits=EXITS, shows_score=True, shows_pairs=True)
+    page = open_context(**screen).new_page()
+    entrance = reverse("studies:entry", args=[study.code])
+    page.goto(f"{entrance}?PROLIFIC_PID=pid1&SESSION_ID=sub1&STUDY_ID=st1")
+    assert_accessible(page)
+    page.get_by_label("I have read this").check()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("heading", name="How it works")).to_be_visible()
+    expect(page.get_by_role("link", name="Withdraw from this study")).to_be_visible()
+    assert_accessible(page)
+    page.locator('[data-panel="instructions"] [data-go]').click()
+    for _ in range(4):
+        rater.wait_for_choice(page)
+        expect(page.get_by_role("link", name="Withdraw from this study")).to_be_hidden()
+        page.keyboard.press("1")
+    expect(page.locator("#code")).to_have_text("DONE1")
+    finish = page.get_by_role("link", name="Finish at Prolific")
+    expect(finish).to_have_attribute("href", "https://app.prolific.com/submissions/complete?cc=DONE1")
+    assert_accessible(page)
+    page.get_by_role("link", name="See how you did").click()
+    expect(page.get_by_role("heading", name="How you did")).to_be_visible()
+    assert_accessible(page)
+    session = RatingSession.objects.get()
+    page.goto(reverse("studies:withdraw", args=[session.code]))
+    assert_accessible(page)
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_role("heading", name="You have withdrawn")).to_be_visible()
+    assert_accessible(page)
+    session.refresh_from_db()
+    assert session.state == SessionState.WITHDRAWN
+    page.goto(f"{entrance}?PROLIFIC_PID=pid1&SESSION_ID=sub1&STUDY_ID=st1")
+    expect(page.locator("#again")).to_be_hidden()  # nothing there to go on with
+    page.get_by_role("button", name="I do not want to take part").click()
+    expect(page.get_by_role("link", name="Go back to Prolific")).to_have_attribute(
+        "href", "https://app.prolific.com/submissions/complete?cc=NO1"
+    )
+    assert_accessible(page)
+    assert RatingSession.objects.count() == 1
+
+
+def test_phone_is_told_at_once_that_a_study_needs_more_room(
+    open_context: Callable[..., BrowserContext], page_errors: list[str]
+) -> None:
+    study = make_small_study()
+    Recruitment.objects.create(study=study, panel="prolific", exits=EXITS, window_minimum_px=1000)
+    page = open_context(**PHONE).new_page()
+    page.goto(f"{reverse('studies:entry', args=[study.code])}?PROLIFIC_PID=pid1")
+    expect(page.get_by_role("heading", name="Your window is too narrow")).to_be_visible()
+    expect(page.locator("#consent")).to_be_hidden()
+    assert_accessible(page)
+    page.get_by_role("button", name="I cannot; let me leave").click()
+    expect(page.get_by_text("DEV1", exact=True)).to_be_visible()
+    assert_accessible(page)
+    page_errors[:] = [error for error in page_errors if "409" not in error]
