@@ -46,7 +46,7 @@ def entry(request: HttpRequest, study_code: str) -> HttpResponse:
         if session is None and request.method == "POST":
             if "declines" in request.POST:
                 return declined(request, recruitment, arrival, origin=origin)
-            if not device_fits(request, recruitment):
+            if origin != Origin.SIMULATED and not device_fits(request, recruitment):
                 return wrong_device(request, recruitment, arrival, origin=origin)
             session = session_begin(request, study, arrival, origin=origin)
         if session is not None:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from studies.errors import StudyFull
 from studies.models import PanelEntry, RatingSession, Recruitment, SessionState, Study
 from studies.recruitment import Arrival
+from studies.recruitment.prolific_api import ProlificClient
 from studies.services.sessions import session_start
 from tests.factories import answer_current, make_session, make_small_study
 from tests.recruitment.test_prolific_token import OTHER, key_set, sign
@@ -220,6 +221,13 @@ def test_what_prolific_refuses_is_said_and_the_others_are_looked_at(prolific: Pr
     settings.PROLIFIC_TOKEN = ""
     with pytest.raises(CommandError, match="EVALSITE_PROLIFIC_TOKEN is empty"):
         call_command("prolific_sync", study.slug)
+
+
+def test_participant_who_is_not_fit_can_be_screened_out(prolific: Prolific, settings: Any) -> None:
+    prolific.statuses = {"s1": "ACTIVE"}
+    client = ProlificClient(token="t0k", address=settings.PROLIFIC_API_URL)
+    client.screen_out("s1")
+    assert prolific.asked == [("POST", "/api/v1/submissions/s1/transition/", {"action": "SCREEN_OUT"})]
 
 
 def test_study_that_recruits_elsewhere_has_nothing_to_ask_prolific(prolific: Prolific) -> None:

@@ -15,7 +15,7 @@ from studies.selectors.exports import responses_rows
 from studies.selectors.recruitment import Arrivals, arrivals_get
 from studies.selectors.responses import votes_get
 from studies.selectors.sessions import passage_get
-from studies.services.sessions import session_start, session_withdraw
+from studies.services.sessions import origin_sign, session_start, session_withdraw
 from studies.services.studies import study_close
 from tests.factories import answer_current, make_session, make_small_study
 from tests.views.player import answer_body
@@ -146,6 +146,14 @@ def test_window_that_is_too_narrow_or_says_nothing_starts_nothing_and_leads_back
         text = response.content.decode()
         assert (response.status_code, "at least 1024 pixels wide" in text, "PHONE" in text) == (409, True, True)
         assert arrivals_get(study) == Arrivals(1, 0, 0, 1)
+
+
+def test_simulated_rater_has_no_window() -> None:
+    study = make_small_study()
+    Recruitment.objects.create(study=study, window_minimum_px=1024)
+    token = origin_sign(study=study, origin=Origin.SIMULATED)
+    Client().post(f"{reverse('studies:entry', args=[study.code])}?origin={token}", {"agrees": "on"})
+    assert RatingSession.objects.exists()
 
 
 def test_rater_whose_device_will_not_do_leaves_without_agreeing() -> None:
