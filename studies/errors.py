@@ -85,6 +85,10 @@ class ResponsesFileInvalid(EvalsiteError):
     """A file of responses cannot be read as its schema says; the message gives the line."""
 
 
+class ExtraMissing(EvalsiteError):
+    """Something was asked for that needs a package of `requirements-extras.txt`."""
+
+
 class MethodUnavailable(EvalsiteError):
     """A method cannot be loaded: its checkpoint or its bank is missing or of another shape."""
 

@@ -21,10 +21,23 @@ ASSIGNMENTS = {
     "one_condition": "Each rater saw one method, the one with the fewest sessions so far",
     "mixed": "Each rater saw all methods, each in equally many pairs to within one",
 }
+LAYOUTS = {
+    "sequential": "one after the other in the same place, in random order",
+    "simultaneous": "side by side, in random order",
+    "input_between": "side by side, in random order, with the input between them",
+}
 STOPPING = {
     "planned": "The study was to end at that number, with results hidden until then.",
     "sequence": "The study was to end at that number; on the way only the confidence sequence was to be seen.",
     "results": "The study was allowed to end on its results.",
+}
+QUALITY = {
+    "fast_ms": "{share} % or more of the answers faster than {value} ms",
+    "fast_share": "",
+    "median_ms_least": "a median reaction time below {value} ms",
+    "side_bias_p": "sides so uneven that an exact binomial test has p < {value}",
+    "run_limit": "{value} answers in a row on one side",
+    "practice_least": "",
 }
 MISSED_EXPOSURE = {
     "keep": "Answers whose pictures were not shown for their time are marked, and counted.",
@@ -98,19 +111,27 @@ def _pictures(design: Design) -> str:
 
 def _task(protocol: Mapping[str, Any]) -> str:
     scale, kernel = protocol["display_scale"], protocol["kernel"]
-    masks = (
-        f", followed by {_counted(protocol['mask_count'], 'mask', 'masks')} of {protocol['mask_ms']} ms"
-        if protocol.get("mask_count")
-        else ""
+    layout = LAYOUTS[protocol.get("layout", "sequential")]
+    until = "" if protocol["exposure_ms"] else ", until the rater answered"
+    shown = f", for {protocol['exposure_ms']} ms" if protocol["exposure_ms"] else ""
+    parts = [f"after a fixation mark of {protocol['lead_in_ms']} ms"] if protocol["lead_in_ms"] else []
+    if protocol.get("layout", "sequential") == "sequential":
+        shown = f"{shown} each"
+        if protocol.get("mask_count"):
+            masks = _counted(protocol["mask_count"], "mask", "masks")
+            shown += f", followed by {masks} of {protocol['mask_ms']} ms"
+        gap = f"a blank of {protocol['gap_ms']} ms" if protocol["gap_ms"] else "no pause"
+        parts.append(f"with {gap} between them")
+    question = protocol["question"]
+    asked = (
+        " A rater was fooled who took the photograph for the made one." if protocol.get("asks_for") == "sample" else ""
     )
-    gap = f"a blank of {protocol['gap_ms']} ms" if protocol["gap_ms"] else "no pause"
-    return (
-        "In each trial a photograph and a picture made from it appeared one after the other in the same place, in "
-        f"random order, for {protocol['exposure_ms']} ms each{masks}, after a fixation mark of "
-        f"{protocol['lead_in_ms']} ms and with {gap} between them, enlarged {scale} times where the screen had room "
-        f"({kernel} interpolation). Then the rater answered, without limit of time, the question "
-        f"“{protocol['question']}”"
-    ) + ("." if protocol["question"][-1:] not in "?.!" else "")
+    sentence = (
+        f"In each trial a photograph and a picture made from it appeared {layout}{shown}{until}"
+        f"{', ' + ' and '.join(parts) if parts else ''}, enlarged {scale} times where the screen had room ({kernel} "
+        f"interpolation). The rater answered, without limit of time, the question “{question}”"
+    )
+    return sentence + ("" if question[-1:] in "?.!" else ".") + asked
 
 
 def _session(design: Design) -> str:
@@ -159,6 +180,7 @@ def _raters(design: Design, table: ResultTable | None) -> str:
     exposure = rules.pop("missed_exposure", None)
     if exposure in MISSED_EXPOSURE:
         sentences.append(MISSED_EXPOSURE[exposure])
+    sentences += _quality(rules)
     further = "; ".join(f"{name.replace('_', ' ')}: {_value(value)}" for name, value in sorted(rules.items()))
     if further:
         sentences.append(f"Further rules of the design: {further}.")
@@ -167,6 +189,23 @@ def _raters(design: Design, table: ResultTable | None) -> str:
             sentences.append("SIMULATED raters: these votes were made by a program, not by people.")
         sentences.append(flow_sentence(table))
     return " ".join(sentences)
+
+
+def _quality(rules: dict[str, Any]) -> list[str]:
+    """Return a sentence for the rules of quality that are on, and take all of them out of `rules`."""
+    found = {name: rules.pop(name, 0) for name in QUALITY}
+    share, least = found.pop("fast_share"), found.pop("practice_least")
+    reasons = [
+        wording.format(value=f"{value:g}", share=f"{100 * share:g}")
+        for name, value in found.items()
+        if value and (wording := QUALITY[name])
+    ]
+    sentences = [f"Left out, too, were sessions with {_listed(reasons)}."] if reasons else []
+    if least:
+        sentences.append(
+            f"Sessions with fewer than {least} of the last ten practice pairs right are marked, and counted."
+        )
+    return sentences
 
 
 def _analysis(design: Design, table: ResultTable | None, interval: PrintableInterval | None) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from studies.errors import ExtraMissing
 from studies.management.commands._lookups import ORIGINS, study_find
-from studies.models import Origin, Saw
+from studies.models import Origin, Saw, Study
 from studies.reports import FORMATS
 from studies.reports.figures import FileFormat
 from studies.reports.methods_text import METHODS_FORMATS, methods_paragraphs
+from studies.reports.responses_parquet import responses_parquet
 from studies.reports.section import section_csv
 from studies.selectors import exports, figures
 from studies.selectors.looks import interval_get
@@ -32,6 +34,7 @@ class Command(BaseCommand):
         """Declare the arguments."""
         parser.add_argument("study", help="slug of the study")
         parser.add_argument("folder", type=Path, help="where to; made if it is not there")
+        parser.add_argument("--parquet", action="store_true", help="responses as Parquet too; needs the extras")
         parser.add_argument(
             "--raters", choices=ORIGINS, help="whose answers; people, unless only simulated raters came"
         )
@@ -45,27 +48,42 @@ class Command(BaseCommand):
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "responses.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(exports.responses_rows(study, origin=origin))
-            table = result_table(study, origin=origin)
-            sections = sections_get(study, table, has_more=True)
-            for name, render in FORMATS.items():
-                below = [] if name == "csv" else sections
-                (folder / f"results.{_ENDINGS[name]}").write_text(render(table, below), encoding="utf-8")
-            for section in sections:
-                path = folder / f"{section.name.replace('_', '-')}.csv"
-                path.write_text(section_csv(section), encoding="utf-8")
+            if options["parquet"]:
+                rows = exports.responses_rows(study, origin=origin)
+                (folder / "responses.parquet").write_bytes(responses_parquet(rows))
             (folder / "design.json").write_text(design_json(study), encoding="utf-8")
-            drawn = figures.StudyFigures(study, origin=origin)
-            for name in drawn.names:
-                for kind in FIGURE_KINDS:
-                    (folder / f"{name}.{kind}").write_bytes(drawn.draw(name, file_format=kind))
-            interval = interval_get(study) if origin == Origin.PERSON else None
-            paragraphs = methods_paragraphs(json.loads(design_json(study)), table=table, interval=interval)
-            for name, write in METHODS_FORMATS.items():
-                (folder / f"methods.{_ENDINGS[name]}").write_text(write(paragraphs), encoding="utf-8")
+            tables_write(study, folder, origin=origin)
+            figures_write(study, folder, origin=origin)
             grid = figures.sample_grid(study)
             if grid is not None:
                 (folder / "samples.png").write_bytes(grid)
+        except ExtraMissing as error:
+            raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"Cannot write into {folder}: {error.strerror}; choose another folder.") from error
         for path in sorted(folder.iterdir()):
             self.stdout.write(str(path))
+
+
+def tables_write(study: Study, folder: Path, *, origin: Origin) -> None:
+    """Write the table in every form, each section as a CSV file, and the methods section."""
+    table = result_table(study, origin=origin)
+    sections = sections_get(study, table, has_more=True)
+    for name, render in FORMATS.items():
+        below = [] if name == "csv" else sections
+        (folder / f"results.{_ENDINGS[name]}").write_text(render(table, below), encoding="utf-8")
+    for section in sections:
+        path = folder / f"{section.name.replace('_', '-')}.csv"
+        path.write_text(section_csv(section), encoding="utf-8")
+    interval = interval_get(study) if origin == Origin.PERSON else None
+    paragraphs = methods_paragraphs(json.loads(design_json(study)), table=table, interval=interval)
+    for name, write in METHODS_FORMATS.items():
+        (folder / f"methods.{_ENDINGS[name]}").write_text(write(paragraphs), encoding="utf-8")
+
+
+def figures_write(study: Study, folder: Path, *, origin: Origin) -> None:
+    """Write every figure of the votes in every form."""
+    drawn = figures.StudyFigures(study, origin=origin)
+    for name in drawn.names:
+        for kind in FIGURE_KINDS:
+            (folder / f"{name}.{kind}").write_bytes(drawn.draw(name, file_format=kind))
