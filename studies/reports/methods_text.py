@@ -77,8 +77,13 @@ def methods_markdown(paragraphs: Sequence[str]) -> str:
 
 def methods_latex(paragraphs: Sequence[str]) -> str:
     """Return the paragraphs as LaTeX, with quotation marks of its own."""
-    quoted = (re.sub("“([^”]*)”", r"``\1''", latex_escape(paragraph)) for paragraph in paragraphs)
+    quoted = (re.sub("“([^”]*)”", r"``\1''", _breakable(latex_escape(paragraph))) for paragraph in paragraphs)
     return "\n\n".join([r"\paragraph{Methods.}", *quoted]) + "\n"
+
+
+def _breakable(text: str) -> str:
+    """Return a text whose digests LaTeX may break, since a column is narrower than one of them."""
+    return re.sub(r"\b[0-9a-f]{64}\b", lambda digest: r"\allowbreak{}".join(re.findall(".{8}", digest[0])), text)
 
 
 METHODS_FORMATS: dict[str, Callable[[Sequence[str]], str]] = {

@@ -1,4 +1,4 @@
-"""A results table in LaTeX; it needs the packages booktabs and siunitx, and nothing else."""
+"""A results table in LaTeX; it needs the packages booktabs, siunitx and graphicx, and nothing else."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ _SPECIAL = {
     "τ": r"$\tau$",
 }
 
-PACKAGES = r"% Needs \usepackage{booktabs} and \usepackage{siunitx}"
+PACKAGES = r"% Needs \usepackage{booktabs}, \usepackage{siunitx} and \usepackage{graphicx}"
 _NUMBER = re.compile(r"[+\N{MINUS SIGN}-]?\d+(?:\.\d+)?")
 _RATE = re.compile(rf"({_NUMBER.pattern}) (\[.*\])")
 
@@ -114,7 +114,7 @@ def tabular(table_columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[s
     r"""Return the lines of a tabular with booktabs rules: the first column to the left, figures aligned by points.
 
     A column of numbers is one of siunitx. A column of rates with intervals becomes two under one head, so that the
-    rates are aligned too.
+    rates are aligned too. A table wider than the page is made smaller.
     """
     first, *others = table_columns
     parts = [_aligned(column.head, [column.cell(row) for row in rows]) for column in others]
@@ -124,13 +124,14 @@ def tabular(table_columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[s
         for place, row in enumerate(rows)
     ]
     return [
+        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"  \begin{{tabular}}{{l{''.join(spec for spec, _, _ in parts)}}}",
         r"    \toprule",
         _line(lines[0]),
         r"    \midrule",
         *(_line(line) for line in lines[1:]),
         r"    \bottomrule",
-        r"  \end{tabular}",
+        r"  \end{tabular}}",
     ]
 
 

@@ -172,4 +172,4 @@ def difference(row: ResultRow) -> str:
     """Return how many points higher the fool rate is with the exclusions than without."""
     if row.fool_rate is None or row.fool_rate_all is None:
         return MISSING
-    return f"{100 * (row.fool_rate - row.fool_rate_all):+.1f}".replace("-", "\N{MINUS SIGN}")
+    return f"{100 * (row.fool_rate - row.fool_rate_all):+z.1f}".replace("-", "\N{MINUS SIGN}")

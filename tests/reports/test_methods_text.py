@@ -150,3 +150,8 @@ def test_every_form_holds_every_paragraph() -> None:
         assert printed.count("\n\n") == len(paragraphs) - (name == "text")
     assert r"95 \% interval" in METHODS_FORMATS["latex"](paragraphs)
     assert "``Which image, would you guess, is from a camera?''" in METHODS_FORMATS["latex"](paragraphs)
+
+
+def test_latex_may_break_a_digest(table: ResultTable) -> None:
+    printed = METHODS_FORMATS["latex"](methods_paragraphs(DESIGN, table=table))
+    assert r"\allowbreak{}".join([SHA[:8], SHA[8:16]] * 4) in printed

@@ -180,7 +180,7 @@ def test_latex_is_a_booktabs_table_with_balanced_rows(simulated: ResultTable) ->
     printed = FORMATS["latex"](simulated)
     for command in (r"\toprule", r"\midrule", r"\bottomrule"):
         assert printed.count(command) == 2
-    assert r"% Needs \usepackage{booktabs} and \usepackage{siunitx}" in printed
+    assert r"% Needs \usepackage{booktabs}, \usepackage{siunitx} and \usepackage{graphicx}" in printed
     caption = next(line for line in printed.splitlines() if r"\caption" in line)
     for text in (r"95 \% interval (two-way Wilson) for new raters and new images", "340 votes", "SIMULATED"):
         assert text in caption
@@ -193,7 +193,10 @@ def test_latex_aligns_figures_in_columns_that_are_wide_enough() -> None:
     rows = [("a", "9.5", "12.0 [1.0, 20.0]", "\N{MINUS SIGN}0.3"), ("b", "\N{EN DASH}", "9.1", "+10.25")]
     heads = ("x", "dB", "% [95 %]", "change")
     section = Section(name="some", heading="Some", heads=heads, lines=tuple(rows), records=())
-    spec, _, head, _, first, second, *_ = (line.strip() for line in table_latex.tabular(section.columns, section.lines))
+    fit, spec, _, head, _, first, second, *_ = (
+        line.strip() for line in table_latex.tabular(section.columns, section.lines)
+    )
+    assert fit == r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
     change = "S[table-format=+2.2,retain-explicit-plus]"
     assert spec == rf"\begin{{tabular}}{{lS[table-format=1.1]S[table-format=2.1]@{{~}}l{change}}}"
     assert head == r"x & {dB} & \multicolumn{2}{c}{\% [95 \%]} & {change} \\"

@@ -57,6 +57,7 @@ def pairwise(
         f"family (Holm's test, which is a little less strict than the intervals). "
         f"{ESTIMANDS[found.estimand].capitalize()}."
     )
+    largest = max(abs(one.difference or 0) for one in found.differences) or 1.0
     tint = LinearSegmentedColormap.from_list("tint", ["#E69F00", colours.paper, "#56B4E9"])
     width = min(CELL_MOST_MM, (PAGE_WIDTH_MM - LABEL_MM - 6) / len(columns))
     small = 7.0 if width > 24 else 5.5
@@ -82,7 +83,7 @@ def pairwise(
                     continue
                 one, sign = pair
                 strength = 0.0 if one.difference is None else sign * one.difference
-                tinted = tint(0.5 + max(-0.5, min(0.5, 1.5 * strength))) if one.is_shown else colours.paper
+                tinted = tint(0.5 + 0.45 * strength / largest) if one.is_shown else colours.paper
                 axes.add_patch(
                     Rectangle(
                         (x + 0.4, y + 0.4),
