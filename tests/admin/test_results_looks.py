@@ -111,6 +111,12 @@ def test_results_of_simulated_raters_are_no_secret(client: Client, researcher: R
     assert result_table(study).caution == ""
 
 
+def test_before_anybody_finished_there_is_nothing_to_look_at(client: Client, researcher: Researcher) -> None:
+    page = page_of(client, make_open_study(owner=researcher))
+    assert "Fool rates are not shown until the study is closed" in page
+    assert "Show live results" not in page
+
+
 def test_what_was_seen_is_one_of_two_things(study: Study) -> None:
     with pytest.raises(IntegrityError):
         ResultsLook.objects.create(study=study, who="x", saw="nothing", shown="x", sessions=0)
