@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 
 from studies.reports.section import Column, Section, section_make
-from studies.reports.wording import MISSING
+from studies.reports.wording import MISSING, percent
 from studies.statistics.correlation import RankCorrelation
+from studies.statistics.fool_rate import FoolRate
 from studies.statistics.phrases import level, points
 from studies.statistics.results import ResultTable
 from studies.statistics.summaries import ConditionSummary
@@ -23,7 +24,9 @@ def summary_sections(found: Sequence[ConditionSummary], table: ResultTable) -> l
     """
     if not found:
         return []
-    sections = [_sensitivity(found, level(table.alpha))]
+    alone = [one for one in found if one.single]
+    sections = [_single(alone, level(table.alpha))] if alone else []
+    sections.append(_sensitivity(found, level(table.alpha)))
     if any(one.reaction_times or one.learning or one.side_effect for one in found):
         sections.append(_order(found, level(table.alpha)))
     if any(one.correlations for one in found):
@@ -31,11 +34,56 @@ def summary_sections(found: Sequence[ConditionSummary], table: ResultTable) -> l
     return sections
 
 
+def _single(found: Sequence[ConditionSummary], shown: str) -> Section:
+    def part(which: str) -> Cell:
+        def cell(one: ConditionSummary) -> str:
+            rate: FoolRate = getattr(one.single, which)
+            return percent(rate.rate, rate.ci_low, rate.ci_high)
+
+        return cell
+
+    def answers(one: ConditionSummary) -> str:
+        return f"{one.single.samples.n_responses} + {one.single.photos.n_responses}" if one.single else MISSING
+
+    return section_make(
+        found,
+        [
+            *_head(),
+            Column(f"% of samples taken for photos [{shown}]", part("samples")),
+            Column(f"% of photos taken for samples [{shown}]", part("photos")),
+            Column(f"HYPE score, % [{shown}]", part("both")),
+            Column("d'", lambda one: signed(one.single.d_prime if one.single else None)),
+            Column("answers", answers),
+        ],
+        name="single_pictures",
+        heading="Single pictures: errors on samples and on photos",
+        about="Each picture was shown alone: real or fake? The first column is the fool rate. The HYPE score is the "
+        "share of errors over both kinds: 50 % means “cannot tell”, more that samples look more real than photos. "
+        "d': distance of samples from photos, whatever raters prefer to say; 0 means “cannot tell”. Answers: on "
+        "samples + on photos.",
+        notes=noted(found, _single_notes),
+        record=lambda one: _record(one, "single"),
+    )
+
+
+def _single_notes(one: ConditionSummary) -> tuple[str, ...]:
+    if one.single is None:
+        return ()
+    corrected = "One kind was always or never judged rightly: d' is taken with half an error added to each."
+    notes = [corrected] if one.single.is_corrected else []
+    return (*notes, *(f"On photos: {note}" for note in one.single.photos.notes))
+
+
 def _sensitivity(found: Sequence[ConditionSummary], shown: str) -> Section:
     columns = [
         *_head(),
         Column(
-            f"d' [{shown}]", lambda one: interval(one.detection.d_prime, one.detection.ci_low, one.detection.ci_high)
+            f"d' [{shown}]",
+            lambda one: (
+                interval(one.detection.d_prime, one.detection.ci_low, one.detection.ci_high)
+                if one.detection
+                else MISSING
+            ),
         ),
         Column("d' without side", lambda one: signed(one.sided.d_prime if one.sided else None)),
         Column(
@@ -53,7 +101,7 @@ def _sensitivity(found: Sequence[ConditionSummary], shown: str) -> Section:
         "first or second picture taken out. Agreement: Krippendorff's alpha, whether raters are fooled by the same "
         "pictures; near 0 "
         "it is no fault of the raters where a rate is near 50 % or pictures are alike.",
-        notes=noted(found, lambda one: (*one.detection.notes, *one.agreement.notes)),
+        notes=noted(found, lambda one: (*(one.detection.notes if one.detection else ()), *one.agreement.notes)),
         record=lambda one: _record(one, "detection", "sided", "agreement"),
     )
 
@@ -161,7 +209,8 @@ def _flat(name: str, part: object) -> dict[str, object]:
     for field in fields(part):  # type: ignore[arg-type] # parts are dataclasses
         value = getattr(part, field.name)
         if is_dataclass(value) and not isinstance(value, type):
-            flat |= {f"{name}_{field.name}_{key}": cell for key, cell in asdict(value).items()}
+            cells = {key: cell for key, cell in asdict(value).items() if not isinstance(cell, tuple)}
+            flat |= {f"{name}_{field.name}_{key}": cell for key, cell in cells.items()}
         elif not isinstance(value, tuple):
             flat[f"{name}_{field.name}"] = value
     return flat

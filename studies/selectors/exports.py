@@ -61,6 +61,7 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
             "position": str(trial.position),
             "kind": trial.kind,
             "photo_side": trial.photo_side,
+            "shown": "pair",
             "chosen_side": response.chosen_side,
             "asked_for": response.asked_for,
             "pressed_side": response.pressed_side,

@@ -20,6 +20,7 @@ from studies.statistics.plan import AnalysisPlan
 from studies.statistics.results import (
     ORIGINS,
     PREVIEW,
+    REAL,
     ROLES,
     SET_ASIDE,
     TEST,
@@ -37,6 +38,7 @@ CONSTANTS = (
 DECLARATION = "none"
 """Kind of a row that is no response: it tells of a condition that has none."""
 SIDES = ("first", "second")
+SHOWN = ("pair", "sample", "photo")
 NUMBERS = ("position", "rt_ms", "sample_psnr", "sample_ssim")
 """Columns of numbers that votes carry for further summaries."""
 FIDELITY_FIGURES = ("psnr", "ssim", "ms_ssim", "ms_ssim_3", "consistency")
@@ -99,10 +101,24 @@ COLUMNS: tuple[Column, ...] = (
     Column("position", "place of the trial in its session, from 0 or 1; no place occurs twice in a session"),
     Column("kind", "`practice` (feedback, not counted), `test` (counted) or `golden` (obvious)", is_required=True),
     Column("photo_side", "where the photo was: `first` or `second`"),
-    Column("chosen_side", "what the rater chose as taken by a camera: `first` or `second`"),
+    Column(
+        "shown",
+        "what was on the screen: the `pair`, or one picture alone, judged real or fake: the `sample` or the `photo`; "
+        "default `pair`",
+    ),
+    Column(
+        "chosen_side",
+        "what the rater chose as taken by a camera: `first` or `second`; of one picture alone, the first one: `first` "
+        "for real, `second` for fake",
+    ),
     Column("asked_for", "what the question asked the rater to point at: `photo` or `sample`"),
     Column("pressed_side", "the side that the rater pointed at: `chosen_side`, or the other if `sample` was asked for"),
-    Column("fooled", "1 if the sample was taken for the photo, else 0", is_required=True),
+    Column(
+        "fooled",
+        "1 if the sample was taken for the photo, else 0; where the photo was `shown` alone, 1 if it was taken for a "
+        "sample: leave those rows out of a fool rate",
+        is_required=True,
+    ),
     Column("rt_ms", "reaction time in ms, from the buttons' coming alive to the answer"),
     Column("exposure_first_ms", "how long the browser really showed the first picture, in ms"),
     Column("exposure_second_ms", "the same for the second picture"),
@@ -367,7 +383,11 @@ class _Reader:
             self.last_votes[origin] = max(day, self.last_votes.get(origin, day))
             answered_s = answered.timestamp()
         side = self._one_of("photo_side", SIDES) if cells.get("photo_side", "") else ""
-        kind = SET_ASIDE if self._truth("set_aside", default="0") else cells["kind"]
+        kind = cells["kind"]
+        if self._one_of("shown", SHOWN, default="pair") == "photo" and kind == TEST:
+            kind = REAL
+        if self._truth("set_aside", default="0"):
+            kind = SET_ASIDE
         about_pair = (photo, scene, cells["condition"], kind, fooled)
         self.votes.append((session, rater, *about_pair, excluded, completed, origin, reason, side))
         self.numbers.append([*(self._number(name) for name in NUMBERS), answered_s])

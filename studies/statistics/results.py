@@ -35,6 +35,8 @@ PREVIEW = "preview"
 TEST = "test"
 SET_ASIDE = "set_aside"
 """Kind of a vote that missed its exposure and, by the study's rule, counts for nothing."""
+REAL = "real"
+"""Kind of a vote on a photo that was shown alone: taking it for a sample is an error, but fools nobody."""
 NO_REASON = "no reason recorded"
 
 _ROLE_NOTES: dict[Role, str] = {
@@ -54,8 +56,9 @@ class Votes:
         scene: (n,) identifiers of the photographs that the photos were cut from, one for each photo: the clusters of
             images. The photo itself if it is a photograph of its own.
         condition: (n,) names of conditions.
-        kind: (n,) "practice", "test", "golden" or "set_aside"; only "test" counts.
-        fooled: (n,) bool: the sample was taken for the photo.
+        kind: (n,) "practice", "test", "golden", "set_aside", or "real" for the photo of a test pair shown alone; only
+            "test" counts in fool rates.
+        fooled: (n,) bool: the sample was taken for the photo; of a photo shown alone, it was taken for a sample.
         excluded: (n,) bool, the same in all rows of a session: a rule leaves this session out.
         completed: (n,) bool, the same in all rows of a session: the session reached its end.
         origin: (n,) "person", "simulated" or "preview".
@@ -305,7 +308,7 @@ def session_flow(votes: Votes, *, origin: Origin = "person") -> Flow:
 
 
 def completed_votes(
-    votes: Votes, *, conditions: Sequence[ResultCondition], origin: Origin = "person"
+    votes: Votes, *, conditions: Sequence[ResultCondition], origin: Origin = "person", kind: str = TEST
 ) -> CompletedVotes:
     """Pick the votes that may count: test pairs of completed sessions of one origin.
 
@@ -313,6 +316,7 @@ def completed_votes(
         votes: All responses of the study.
         conditions: All its conditions; those with the role "test" keep their order.
         origin: Whose votes.
+        kind: "test" for what fool rates are made of, "real" for the photos that were shown alone among them.
 
     Returns:
         The votes, those of excluded sessions still among them.
@@ -335,7 +339,7 @@ def completed_votes(
         [2, 1]
     """
     _check_choice("origin", origin, ORIGINS)
-    is_test = votes.kind == TEST
+    is_test = votes.kind == kind
     tested = [condition.name for condition in conditions if condition.role == TEST]
     place = np.full(len(votes), -1, dtype=np.int16)
     is_known = np.zeros(len(votes), dtype=np.bool_)
@@ -482,6 +486,7 @@ def result_table(
         fool_rates(completed, everyone=everyone, alpha=alpha, estimand=estimand, method=method)
         for everyone in (False, True)
     )
+    alone = completed_votes(votes, conditions=conditions, origin=origin, kind=REAL)
     rows = [
         _row(
             condition,
@@ -489,6 +494,7 @@ def result_table(
             rate=rates.get(condition.name),
             rate_all=rates_all.get(condition.name),
             excluded_sessions=completed.n_excluded_sessions(condition.name),
+            n_alone=int(alone.of(condition.name).sum()),
         )
         for condition in conditions
     ]
@@ -532,8 +538,14 @@ def _row(
     rate: FoolRate | None,
     rate_all: FoolRate | None,
     excluded_sessions: int,
+    n_alone: int,
 ) -> ResultRow:
     notes = list(rate.notes) if rate else []
+    if n_alone:
+        notes.append(
+            f"Single pictures: the fool rate counts samples alone, not the {n_alone} answers on photos. Photos were "
+            "taken for samples too, so compare it with those errors, not with 50 %."
+        )
     if condition.role != TEST:
         notes.append(_ROLE_NOTES[condition.role])
     elif rate is None:

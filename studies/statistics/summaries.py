@@ -11,11 +11,20 @@ import numpy as np
 from studies.statistics.agreement import Agreement, agreement
 from studies.statistics.correlation import RankCorrelation, rank_correlation
 from studies.statistics.detection import Detection, SidedDetection, detection, sided_detection
-from studies.statistics.fool_rate import Estimand
+from studies.statistics.fool_rate import Estimand, FoolRate
 from studies.statistics.order import Learning, SideEffect, learning, side_effect
 from studies.statistics.ranking import Ranking, ranking
 from studies.statistics.reaction_time import ReactionTimes, reaction_times
-from studies.statistics.results import Origin, ResultCondition, Votes, completed_votes, fool_rates
+from studies.statistics.results import (
+    REAL,
+    CompletedVotes,
+    Origin,
+    ResultCondition,
+    Votes,
+    completed_votes,
+    fool_rates,
+)
+from studies.statistics.single import SingleErrors, single_errors
 
 SEED = 0
 """Of the draws behind intervals without a formula, so that the same votes give the same table."""
@@ -28,7 +37,8 @@ class ConditionSummary:
     Attributes:
         condition: Name of the condition.
         label: What people read.
-        detection: d' with its interval.
+        detection: d' of a choice between two, with its interval; None where pictures were shown alone.
+        single: Errors on samples and on photos where pictures were shown alone.
         sided: d' with the preference for a side taken out.
         ranking: Best and worst pictures; identifiers are those of the votes' photos.
         agreement: Whether raters are fooled by the same images.
@@ -40,7 +50,8 @@ class ConditionSummary:
 
     condition: str
     label: str
-    detection: Detection
+    detection: Detection | None
+    single: SingleErrors | None
     sided: SidedDetection | None
     ranking: Ranking
     agreement: Agreement
@@ -93,6 +104,7 @@ def summaries(
     """
     counted = completed_votes(votes, conditions=conditions, origin=origin)
     rates = fool_rates(counted, everyone=everyone, alpha=alpha, estimand=estimand)
+    alone = completed_votes(votes, conditions=conditions, origin=origin, kind=REAL)
     labels = {condition.name: condition.label for condition in conditions}
     found = []
     for name, rate in rates.items():
@@ -135,12 +147,14 @@ def summaries(
                 alpha=alpha,
                 estimand=estimand,
             )
+        single = _single(counted, alone, name=name, rate=rate, everyone=everyone)
         measured = {"psnr": votes.sample_psnr, "ssim": votes.sample_ssim}
         found.append(
             ConditionSummary(
                 condition=name,
                 label=labels[name],
-                detection=detection(rate),
+                detection=None if single else detection(rate),
+                single=single,
                 sided=sided,
                 ranking=ranking(fooled, picture=votes.photo[row]),
                 agreement=agreement(fooled, photo=photo, scene=scene, rng=rng, alpha=alpha),
@@ -157,3 +171,23 @@ def summaries(
             )
         )
     return tuple(found)
+
+
+def _single(
+    counted: CompletedVotes, alone: CompletedVotes, *, name: str, rate: FoolRate, everyone: bool
+) -> SingleErrors | None:
+    """Return the errors of a condition whose pictures were shown alone; None where they came in pairs."""
+    parts = [(votes, votes.of(name, everyone=everyone)) for votes in (counted, alone)]
+
+    def joined(column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.concatenate([getattr(votes, column)[chosen] for votes, chosen in parts])
+
+    n_samples, n_photos = (int(chosen.sum()) for _, chosen in parts)
+    return single_errors(
+        rate,
+        joined("fooled"),
+        is_photo=np.repeat([False, True], [n_samples, n_photos]),
+        rater=joined("rater"),
+        photo=joined("photo"),
+        scene=joined("scene"),
+    )

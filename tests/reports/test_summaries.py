@@ -35,6 +35,7 @@ def test_every_summary_stands_with_its_interval(table: ResultTable) -> None:
     for place, one in enumerate(found):
         row = dict(sections["sensitivity"].rows[place])
         d_prime = one.detection
+        assert d_prime is not None
         assert row["d' [95 %]"] == interval(d_prime.d_prime, d_prime.ci_low, d_prime.ci_high)
         row = dict(sections["times_and_order"].rows[place])
         assert one.learning is not None

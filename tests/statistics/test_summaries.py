@@ -61,6 +61,7 @@ def test_file_and_order_of_its_rows_change_nothing(tmp_path: Path) -> None:
 def test_seven_columns_give_what_they_can(tmp_path: Path) -> None:
     cells = [{name: cell[name] for name in REQUIRED_COLUMNS} for cell in as_cells(made_up_rows()) if cell["completed"]]
     for one in summed_up(write_csv(tmp_path / "few.csv", cells)):
+        assert one.detection is not None
         assert one.detection.d_prime > 0
         assert one.agreement.krippendorff is not None
         assert one.ranking.n_pictures > 10
