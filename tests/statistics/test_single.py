@@ -110,10 +110,12 @@ def test_report_shows_errors_on_photos_apart_and_the_score_beside_them() -> None
     for one, row, record in zip(found, section.rows, section.records, strict=True):
         assert one.single is not None
         told = dict(row)
-        both, photos = one.single.both, one.single.photos
+        samples, both, photos = one.single.samples, one.single.both, one.single.photos
         assert told["HYPE score, % [95 %]"] == percent(both.rate, both.ci_low, both.ci_high)
         assert told["% of photos taken for samples [95 %]"] == percent(photos.rate, photos.ci_low, photos.ci_high)
-        assert told["% of samples taken for photos [95 %]"].startswith(f"{100 * one.single.samples.rate:.1f} [")
+        assert told["% of samples taken for photos [95 %]"] == percent(
+            table.rows[1 + found.index(one)].fool_rate, samples.ci_low, samples.ci_high
+        )
         assert told["answers"] == f"{one.single.samples.n_responses} + {one.single.photos.n_responses}"
         assert record["single_both_rate"] == one.single.both.rate
         assert record["single_photos_n_fooled"] == one.single.photos.n_fooled
