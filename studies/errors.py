@@ -69,6 +69,10 @@ class PhotoRejected(UploadRejected):
     """One photo cannot be used: the others of the same upload are kept."""
 
 
+class PictureSizeWrong(PhotoRejected):
+    """A picture made elsewhere has another size than the photos it is set against."""
+
+
 class PictureMissing(EvalsiteError):
     """The file of a picture that is to be shown is gone or broken."""
 
@@ -87,6 +91,10 @@ class ResponsesFileInvalid(EvalsiteError):
 
 class ExtraMissing(EvalsiteError):
     """Something was asked for that needs a package of `requirements-extras.txt`."""
+
+
+class UploadStateWrong(EvalsiteError):
+    """What was asked for is not possible with the upload as it is: it is still being checked, or gave no picture."""
 
 
 class MethodUnavailable(EvalsiteError):

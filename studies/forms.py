@@ -18,6 +18,7 @@ from django.utils.text import capfirst
 
 from studies import training
 from studies.errors import ConfigInvalid, EvalsiteError, ExitInvalid, ParameterInvalid, TrainingImpossible
+from studies.images import DEFAULT_LIMITS
 from studies.methods import METHODS, Method, Parameter, method_get
 from studies.models import (
     ComparisonFamily,
@@ -88,6 +89,24 @@ class UploadForm(AdminForm, forms.Form):
         help_text="JPEG, PNG, WebP, TIFF, BMP or GIF. The same photo twice is kept once.",
         widget=FilesInput(attrs={"accept": "image/*,.zip,application/zip"}),
     )
+
+
+class PicturesForm(AdminForm, forms.Form):
+    """Pictures made elsewhere, or a zip of them."""
+
+    pictures = FilesField(
+        label="Pictures, or one zip of pictures",
+        help_text="PNG, JPEG, WebP, TIFF, BMP or GIF; one for each photo, matched by its name without the ending.",
+        widget=FilesInput(attrs={"accept": "image/*,.zip,application/zip"}),
+    )
+
+    def clean_pictures(self) -> list[UploadedFile]:
+        """Refuse more than is kept at once."""
+        files: list[UploadedFile] = self.cleaned_data["pictures"]
+        size_mb, most_mb = sum(file.size or 0 for file in files) / 1e6, DEFAULT_LIMITS.archive_bytes / 1e6
+        if size_mb > most_mb:
+            raise ValidationError(f"These are {size_mb:.0f} MB, of at most {most_mb:g}: upload them in several parts.")
+        return files
 
 
 class PhotoSetForm(AdminForm, forms.ModelForm):
@@ -582,6 +601,7 @@ class ConditionForm(AdminForm, forms.Form):
         label="Bank of training photos",
         empty_label="choose a photo set",
     )
+    was = forms.SlugField(required=False, widget=forms.HiddenInput)
 
     def __init__(
         self, *args: Any, photo_sets: QuerySet[PhotoSet], checkpoints: Mapping[str, tuple[str, ...]], **kwargs: Any
@@ -610,6 +630,7 @@ class ConditionForm(AdminForm, forms.Form):
             "label": condition.label,
             "role": condition.role,
             "bank": condition.bank_id,
+            "was": condition.slug,
             **{f"{condition.method}__{name}": value for name, value in parameters.items()},
         }
 
@@ -654,6 +675,7 @@ def specs_of(formset: forms.BaseFormSet) -> list[ConditionSpec]:
             role=form.cleaned_data["role"],
             label=form.cleaned_data["label"],
             bank=form.cleaned_data["bank"],
+            was=form.cleaned_data["was"],
         )
         for form in formset.ordered_forms
     ]

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from studies.errors import ArchiveRejected, PhotoRejected
+from studies.errors import ArchiveRejected, PhotoRejected, PictureSizeWrong
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 """The only formats whose decoders may run on an upload."""
@@ -87,27 +87,29 @@ class ArchiveMember(NamedTuple):
     data: bytes
 
 
-def decode(data: bytes, *, name: str, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+def decode(data: bytes, *, name: str, limits: Limits = DEFAULT_LIMITS, size: int | None = None) -> NDArray[np.uint8]:
     """Open an uploaded photo.
 
     Args:
         data: The file's bytes.
         name: The file's name, for the sentence if it is refused; its ending is not trusted, nor used.
         limits: What the photo may cost.
+        size: Side in pixels that it must have, as a square; any if None. `limits.side_least` does not count then.
 
     Returns:
         (height, width, 3) uint8 sRGB, upright, without metadata.
 
     Raises:
+        PictureSizeWrong: If it has another size; no pixel is decoded then.
         PhotoRejected: If the photo cannot be used; the sentence names the file and the cure.
     """
     if not data:
-        raise PhotoRejected(name, "is empty: copy it from the camera once more and upload it again")
+        raise PhotoRejected(name, "is empty: copy it once more from where it is whole and upload it again")
     if len(data) > limits.file_bytes:
         raise PhotoRejected(name, _too_long(limits))
     try:
         with _opened(data, name, limits) as picture:
-            _check_header(picture, name, limits)
+            _check_header(picture, name, limits, size)
             picture.load()
             ImageOps.exif_transpose(picture, in_place=True)
             return np.array(_in_srgb(_without_transparency(picture, name), name))
@@ -115,7 +117,7 @@ def decode(data: bytes, *, name: str, limits: Limits = DEFAULT_LIMITS) -> NDArra
         raise
     except Exception as error:
         raise PhotoRejected(
-            name, "is damaged or cut off before its end: copy it from the camera once more and upload it again"
+            name, "is damaged or cut off before its end: copy it once more from where it is whole and upload it again"
         ) from error
 
 
@@ -314,12 +316,16 @@ def _opened(data: bytes, name: str, limits: Limits) -> Image.Image:
         raise PhotoRejected(name, reason) from error
 
 
-def _check_header(picture: Image.Image, name: str, limits: Limits) -> None:
+def _check_header(picture: Image.Image, name: str, limits: Limits, size: int | None) -> None:
     """Refuse what need not be decoded to be refused."""
     width, height = picture.size
+    if size is not None and (width, height) != (size, size):
+        raise PictureSizeWrong(
+            name, f"is {width} x {height} pixels, but the photos are {size} x {size}: make it in that size"
+        )
     if width * height > limits.pixels:
         raise _too_many_pixels(name, limits)
-    if min(width, height) < limits.side_least:
+    if size is None and min(width, height) < limits.side_least:
         raise PhotoRejected(
             name,
             f"is {width} x {height} pixels, and its shorter side must have at least {limits.side_least}: "
@@ -364,9 +370,7 @@ def _without_transparency(picture: Image.Image, name: str) -> Image.Image:
     with_alpha = picture.convert("RGBA")
     least, _ = with_alpha.getchannel("A").getextrema()
     if least != 255:
-        raise PhotoRejected(
-            name, "is transparent in places, as no camera's photo is: flatten it and upload it again, or leave it out"
-        )
+        raise PhotoRejected(name, "is transparent in places: flatten it and upload it again, or leave it out")
     return with_alpha.convert("L" if picture.mode in {"1", "L", "LA"} else "RGB")
 
 

@@ -135,7 +135,7 @@ class Method:
         slug: Key of `METHODS`.
         label: Name for people.
         is_stochastic: Whether the seed matters.
-        needs: What it is loaded from.
+        needs: What it is loaded from; "files" are pictures made elsewhere, kept for each photo of a study.
         default_role: What it usually is in a study.
         parameters: What can be set.
         load: Makes an upscaler from what a condition gives; raises `MethodUnavailable` if it cannot.
@@ -144,7 +144,7 @@ class Method:
     slug: str
     label: str
     is_stochastic: bool
-    needs: Literal["nothing", "checkpoint", "bank"]
+    needs: Literal["nothing", "checkpoint", "bank", "files"]
     default_role: Literal["test", "golden", "fidelity"]
     parameters: tuple[Parameter, ...]
     load: Callable[[Need], Upscaler]
@@ -338,6 +338,13 @@ def _checkpoint_read(path: Path, network: str, device: str, _written_ns: int) ->
     return checkpoint.network, checkpoint.digest
 
 
+def _uploaded_load(_need: Need) -> Upscaler:
+    raise MethodUnavailable(
+        "Uploaded pictures belong to the photos of their study and enlarge no others; name a method that does, or "
+        "upload pictures in a study."
+    )
+
+
 TAU = Parameter(
     name="tau",
     label="tau",
@@ -383,5 +390,6 @@ METHODS: dict[str, Method] = {
         (TAU, _checkpoint_parameter("pixel_recursive")),
         _pixel_recursive_load,
     ),
+    "uploaded": Method("uploaded", "Uploaded pictures", False, "files", "test", (), _uploaded_load),
 }
 """Slug -> method. To add one: a loader above and an entry here."""

@@ -10,9 +10,9 @@ from celery import current_app, shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.signals import worker_shutting_down
 
-from studies.models import ACTIVE, Study, StudyState, TrainingRun
+from studies.models import ACTIVE, SampleUpload, Study, StudyState, TrainingRun, UploadState
 from studies.selectors.training import STALE_S
-from studies.services import samples, training
+from studies.services import samples, training, uploads
 
 _shutting_down = threading.Event()
 
@@ -45,6 +45,12 @@ def samples_generate(study_pk: int, keys: list[int]) -> int:
 
 
 @shared_task(base=DjangoTask)
+def upload_check(upload_pk: int) -> None:
+    """Check the pictures that were uploaded for a condition."""
+    uploads.upload_check(key=upload_pk)
+
+
+@shared_task(base=DjangoTask)
 def training_run(run_pk: int, ticket: int) -> None:
     """Train a run for one slice, and enqueue the next one."""
     again = training.slice_train(
@@ -65,9 +71,12 @@ def speed_measure(config_name: str, size: int) -> None:
 
 @shared_task(base=DjangoTask)
 def work_resume() -> None:
-    """Take up every preparation and every training run that a stopped worker left behind."""
+    """Take up every preparation, upload and training run that a stopped worker left behind."""
     for pk in Study.objects.filter(state=StudyState.PREPARING).values_list("pk", flat=True):
         samples_plan.delay(pk)
+    waiting = SampleUpload.objects.filter(state__in=[UploadState.WAITING, UploadState.CHECKING]).exclude(file="")
+    for pk in waiting.values_list("pk", flat=True):
+        upload_check.delay(pk)
     for run in TrainingRun.objects.filter(state__in=ACTIVE):
         training_enqueue(run)
 

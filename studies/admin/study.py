@@ -12,9 +12,17 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from studies.admin import study_exports, study_page, study_recruitment, study_results, study_settings, study_steps
+from studies.admin import (
+    study_exports,
+    study_page,
+    study_pictures,
+    study_recruitment,
+    study_results,
+    study_settings,
+    study_steps,
+)
 from studies.admin.ownership import OwnedAdmin, researcher_of
 from studies.errors import EvalsiteError
 from studies.forms import StudyCreateForm
@@ -22,6 +30,8 @@ from studies.models import FINISHED, Origin, PhotoSet, Study, StudyState
 from studies.services.studies import study_create
 
 StudyView = Callable[..., HttpResponseBase]
+
+PICTURES = "conditions/<slug:condition_slug>/pictures/"
 
 
 @admin.register(Study)
@@ -89,6 +99,12 @@ class StudyAdmin(OwnedAdmin):
             "table": ("table/<slug:format_name>", require_safe(study_exports.table_view)),
             "figure": ("figures/<slug:name>.<slug:file_format>", require_safe(study_exports.figure_view)),
             "samples": ("samples.png", require_safe(study_exports.samples_view)),
+            "pictures": (PICTURES, study_pictures.pictures_view),
+            "pictures_take": (f"{PICTURES}take/", require_POST(study_pictures.take_view)),
+            "pictures_discard": (f"{PICTURES}discard/", require_POST(study_pictures.discard_view)),
+            "pictures_progress": (f"{PICTURES}progress.json", require_safe(study_pictures.progress_view)),
+            "pictures_inputs": (f"{PICTURES}inputs.zip", require_safe(study_pictures.inputs_view)),
+            "picture": (f"{PICTURES}<int:picture>.png", require_safe(study_pictures.picture_view)),
         }
         addresses = [
             path(f"<int:object_id>/{tail}", self._door(view), name=f"studies_study_{name}")

@@ -23,6 +23,7 @@ from studies.selectors.progress import ConditionProgress, StudyProgress, progres
 from studies.selectors.recruitment import arrivals_get, recruitment_get
 from studies.selectors.results import origins_present
 from studies.selectors.studies import study_problems
+from studies.selectors.uploads import missing_stems
 from studies.services.sessions import origin_sign
 
 STRIP_LENGTH = 16
@@ -60,6 +61,11 @@ class ConditionRow:
     method: str
     parameters: str
     samples: ConditionProgress
+
+    @property
+    def needs_files(self) -> bool:
+        """Tell whether its pictures are uploaded."""
+        return self.condition.method in METHODS and METHODS[self.condition.method].needs == "files"
 
     @property
     def samples_text(self) -> str:
@@ -183,6 +189,10 @@ def _next_of_draft(study: Study, progress: StudyProgress, problems: list[str]) -
     if photos < study.practice_count + study.main_count:
         photo_set = reverse("admin:studies_photoset_change", args=[study.photo_set_id])
         return NextStep("The photo set has too few photos yet.", "Add photos", photo_set)
+    for row in conditions_rows(progress):
+        if row.needs_files and missing_stems(row.condition):
+            pictures = reverse("admin:studies_study_pictures", args=[study.pk, row.condition.slug])
+            return NextStep(f"Pictures of “{row.condition.label}” are missing.", "Upload its pictures", pictures)
     n_failed = sum(bool(condition.failed) for condition in progress.conditions)
     if len(problems) > n_failed:  # what failed before is tried again by preparing
         conditions = reverse("admin:studies_study_conditions", args=[study.pk])

@@ -110,6 +110,10 @@ def conditions_read(
         if not name:
             continue
         method, given = _parts_read(name)
+        if method.needs == "files":
+            raise EvaluationImpossible(
+                f"{name} cannot be evaluated here, since uploaded pictures belong to photos of a study; leave it out."
+            )
         parameter = next((p for p in method.parameters if p.network), None)
         chosen = None
         if parameter is not None:

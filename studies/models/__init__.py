@@ -24,6 +24,7 @@ from studies.models.study import (
 )
 from studies.models.training import ACTIVE, TrainingRun, TrainingSpeed, TrainingState
 from studies.models.trial import Response, Trial
+from studies.models.upload import SampleUpload, UploadedPicture, UploadState
 
 __all__ = [
     "ACTIVE",
@@ -53,6 +54,7 @@ __all__ = [
     "Role",
     "Sample",
     "SampleStatus",
+    "SampleUpload",
     "Saw",
     "SessionState",
     "Side",
@@ -64,6 +66,8 @@ __all__ = [
     "TrainingSpeed",
     "TrainingState",
     "Trial",
+    "UploadState",
+    "UploadedPicture",
     "Use",
     "Withdrawal",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 
 from studies import methods, planning
 from studies.errors import EvalsiteError, PlanImpossible
@@ -26,16 +26,21 @@ from studies.models import (
     Study,
     StudyState,
 )
+from studies.selectors.photos import photos_judged
 from studies.selectors.sessions import still_running
+from studies.selectors.uploads import missing_stems
 
 DESIGN_SCHEMA = 1
 """Version of the design's JSON; a change of meaning raises it."""
+
+NAMED = 5
+"""So many of the photos that lack something are named."""
 
 
 def study_problems(study: Study) -> list[str]:
     """Return a sentence for each thing that keeps the study from being prepared or opened; none if all is well."""
     problems: list[str] = []
-    photos = _photos_judged(study).count()
+    photos = photos_judged(study).count()
     needed = study.practice_count + study.main_count
     if photos < needed:
         problems.append(
@@ -64,19 +69,14 @@ def study_problems(study: Study) -> list[str]:
     return problems
 
 
-def _photos_judged(study: Study) -> QuerySet[Photo]:
-    """Return the study's photos; those of a draft are taken from its set when it is prepared."""
-    if study.state == StudyState.DRAFT:
-        return Photo.objects.filter(photo_set=study.photo_set_id)
-    return Photo.objects.filter(study_photos__study=study)
-
-
 def _condition_problems(study: Study, condition: Condition) -> list[str]:
     try:
         method = methods.method_get(condition.method)
         method.parameters_check(condition.parameters, checkpoints=Path(settings.CHECKPOINTS_DIR))
     except EvalsiteError as error:
         return [f"“{condition.label}”: {error}"]
+    if method.needs == "files":
+        return _upload_problems(condition)
     if method.needs != "bank":
         return []
     if condition.bank is None:
@@ -86,7 +86,7 @@ def _condition_problems(study: Study, condition: Condition) -> list[str]:
         return [f"The bank “{condition.bank.name}” of “{condition.label}” has other sizes than the study's photos."]
     shared = (
         Photo.objects.filter(photo_set=condition.bank)
-        .filter(source_sha256__in=_photos_judged(study).values("source_sha256"))
+        .filter(source_sha256__in=photos_judged(study).values("source_sha256"))
         .values("source_sha256")
         .distinct()
         .count()
@@ -98,6 +98,15 @@ def _condition_problems(study: Study, condition: Condition) -> list[str]:
         )
         return [sentence]
     return []
+
+
+def _upload_problems(condition: Condition) -> list[str]:
+    missing = missing_stems(condition)
+    if not missing:
+        return []
+    named = ", ".join(missing[:NAMED]) + (", and more" if len(missing) > NAMED else "")
+    of = photos_judged(condition.study).count()
+    return [f"“{condition.label}” lacks the pictures of {len(missing)} of {of} photos ({named}); upload them."]
 
 
 def reference_get(study: Study) -> str | None:

@@ -18,12 +18,16 @@ from studies.models import Condition, Photo, Sample, SampleStatus, Study, StudyS
 from studies.models.files import file_delete_on_commit
 from studies.selectors.pictures import bank_get, pictures_read
 from studies.selectors.results import FIDELITY
+from studies.selectors.uploads import pictures_digest, uploaded_get
 from studies.services.pairs import pairs_build
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 64
 """Samples made together, by one task."""
+
+CHUNK_PIXELS = CHUNK * 256**2
+"""Most pixels of samples made together: of large pictures fewer fit in memory."""
 
 
 def samples_plan(*, study: Study) -> list[list[int]]:
@@ -59,19 +63,24 @@ def samples_plan(*, study: Study) -> list[list[int]]:
                 sample.picture, sample.sha256, sample.status = "", "", SampleStatus.PENDING
                 sample.save(update_fields=["picture", "sha256", "status"])
     chunks = []
+    size = max(1, min(CHUNK, CHUNK_PIXELS // study.photo_set.high_res_size**2))
     for condition in conditions:
         pending = condition.samples.filter(status=SampleStatus.PENDING).order_by("pk").values_list("pk", flat=True)
         keys = list(pending)
-        chunks += [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
+        chunks += [keys[start : start + size] for start in range(0, len(keys), size)]
     return chunks
 
 
 def _source_digest(condition: Condition) -> str:
     """Return the digest of what the condition is made with now; what cannot be loaded has none and fails later."""
     try:
-        return upscaler_load(condition).digest
+        return pictures_digest(condition) if _is_uploaded(condition) else upscaler_load(condition).digest
     except EvalsiteError:
         return ""
+
+
+def _is_uploaded(condition: Condition) -> bool:
+    return methods.method_get(condition.method).needs == "files"
 
 
 def seed_of(*, study: Study, condition: Condition, photo: Photo) -> int:
@@ -117,10 +126,19 @@ def upscaler_load(condition: Condition) -> methods.Upscaler:
     )
 
 
+def _upscaler_of(batch: list[Sample]) -> methods.Upscaler:
+    """Return what makes the samples of a batch of one condition; of uploaded pictures, what reads them."""
+    condition = batch[0].condition
+    if not _is_uploaded(condition):
+        return upscaler_load(condition)
+    photos = [sample.photo for sample in batch]
+    return methods.Upscaler(lambda _low_res, _seeds: uploaded_get(condition, photos=photos), pictures_digest(condition))
+
+
 def _batch_make(batch: list[Sample]) -> int:
     """Make samples of one condition. What fails together is tried one by one, so that one bad photo fails alone."""
     try:
-        _batch_fill(batch, upscaler_load(batch[0].condition))
+        _batch_fill(batch, _upscaler_of(batch))
     except EvalsiteError as error:
         reason = str(error)
     except Exception as error:  # whatever it is, the researcher must see it, not only the worker's log

@@ -30,6 +30,7 @@ class ConditionSpec:
         role: "test", "golden" or "fidelity"; the method's usual one if empty.
         label: Name for people; made from the method and its parameters if empty.
         bank: Training photos, for methods that need them.
+        was: Slug of the condition that this one was before; uploaded pictures go along under a new label.
     """
 
     method: str
@@ -37,6 +38,7 @@ class ConditionSpec:
     role: str = ""
     label: str = ""
     bank: PhotoSet | None = None
+    was: str = ""
 
 
 def default_conditions(*, bank: PhotoSet | None) -> list[ConditionSpec]:
@@ -82,6 +84,7 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
         ParameterInvalid: If a parameter is unknown or out of range, or two conditions are the same.
     """
     rows: dict[str, Condition] = {}
+    names_before: dict[str, str] = {}
     for position, spec in enumerate(conditions):
         method = methods.method_get(spec.method)
         parameters = method.parameters_check(spec.parameters, checkpoints=Path(settings.CHECKPOINTS_DIR))
@@ -92,6 +95,8 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
             twice = f"Two conditions are called “{label}”"
             alike = f"“{label}” and “{other}” would have one name, {slug}, in exports"
             raise ParameterInvalid(f"{twice if label == other else alike}; give one of them another label.")
+        if method.needs == "files":
+            names_before[slug] = spec.was
         rows[slug] = Condition(
             study=study,
             position=position,
@@ -103,6 +108,8 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
             bank=spec.bank if method.needs == "bank" else None,
         )
     with _in_state(study, StudyState.DRAFT, to="change its conditions"):
+        for slug, before in names_before.items():
+            _uploaded_rename(study, before, slug, taken=rows)
         kept = {c.slug: c for c in study.conditions.all()}
         for slug, old in kept.items():
             new = rows.get(slug)
@@ -117,6 +124,16 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
                 Condition.objects.filter(pk=kept[slug].pk).update(position=new.position, role=new.role, label=new.label)
             else:
                 new.save()
+
+
+def _uploaded_rename(study: Study, before: str, after: str, *, taken: Mapping[str, Condition]) -> None:
+    """Give a condition of uploaded pictures its new slug; its samples go, since their seeds follow from the slug."""
+    if not before or before == after or before in taken or study.conditions.filter(slug=after).exists():
+        return
+    for condition in study.conditions.filter(slug=before, method="uploaded"):
+        condition.samples.all().delete()
+        condition.slug = after
+        condition.save(update_fields=["slug"])
 
 
 def _label_make(method: methods.Method, parameters: Mapping[str, object]) -> str:

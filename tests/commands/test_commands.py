@@ -10,9 +10,17 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from studies.management.commands import demo
-from studies.models import PhotoSet, StudyState
-from studies.services.studies import study_open
-from tests.factories import make_open_study, make_picture, make_researcher, make_session, make_study, png_bytes
+from studies.models import PhotoSet, StudyState, UploadedPicture
+from studies.services.studies import ConditionSpec, study_open
+from tests.factories import (
+    make_open_study,
+    make_picture,
+    make_researcher,
+    make_session,
+    make_small_study,
+    make_study,
+    png_bytes,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -150,3 +158,34 @@ def test_the_demo_is_ready_to_vote_and_runs_twice() -> None:
     assert rows["regression"]["psnr"] > rows["bicubic"]["psnr"] > rows["pixel-recursive-tau-1-0"]["psnr"]
     assert rows["nearest-neighbour"]["consistency"] == max(row["consistency"] for row in rows.values())
     assert run("demo", "--prepare-only") == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_import_samples_takes_all_or_nothing_unless_told_otherwise(tmp_path: Path) -> None:
+    study = make_small_study(
+        state=StudyState.DRAFT, conditions=(ConditionSpec("bicubic"), ConditionSpec("uploaded", label="GAN"))
+    )
+    with pytest.raises(CommandError, match="has no condition 'gann'; there is: bicubic, gan"):
+        run("import_samples", study.slug, "gann", str(tmp_path))
+    with pytest.raises(CommandError, match="does not exist; give a folder or a zip"):
+        run("import_samples", study.slug, "gan", str(tmp_path / "nowhere"))
+    (tmp_path / "deep").mkdir()
+    names = [photo.name for photo in study.photo_set.photos.order_by("pk")]
+    for i, name in enumerate(names[:3]):
+        (tmp_path / "deep" / name).write_bytes(png_bytes(make_picture(seed=i)))
+    (tmp_path / "broken.png").write_bytes(b"?")
+    with pytest.raises(CommandError, match="Nothing was taken over: bring the missing pictures too"):
+        run("import_samples", study.slug, "gan", str(tmp_path))
+    assert not UploadedPicture.objects.exists()
+    said = run("import_samples", study.slug, "gan", str(tmp_path), "--partial")
+    assert "“broken.png” has the name of no photo" in said
+    assert f"No picture for: {names[3].removesuffix('.png')}." in said
+    assert "3 pictures taken over, 0 of them replaced earlier ones." in said
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for i, name in enumerate(names):
+            archive.writestr(name, png_bytes(make_picture(seed=10 + i)))
+    with pytest.raises(CommandError, match="3 photos have their picture already; replace those with --replace"):
+        run("import_samples", study.slug, "gan", str(tmp_path / "all.zip"))
+    said = run("import_samples", study.slug, "gan", str(tmp_path / "all.zip"), "--replace")
+    assert "4 pictures taken over, 3 of them replaced" in said
+    assert "is ready" in run("sample_photos", study.slug)

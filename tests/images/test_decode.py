@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from studies.errors import EvalsiteError, PhotoRejected
+from studies.errors import EvalsiteError, PhotoRejected, PictureSizeWrong
 from studies.images import Limits, decode
 from tests.images import hostile
 from tests.images.hostile import picture, saved
@@ -139,7 +139,7 @@ def test_a_profile_of_greys_is_applied(mode: str) -> None:
 
 
 TEXT = b"<html>This page is no photo, whatever its name ends in.</html>"
-COPY_AGAIN, EXPORT, SMALLER = "copy it from the camera once more", "export it as a JPEG or PNG", "smaller size"
+COPY_AGAIN, EXPORT, SMALLER = "copy it once more from where it is whole", "export it as a JPEG or PNG", "smaller size"
 HALF_TRANSPARENT = Image.fromarray(np.dstack([picture(), np.full((48, 64), 128, np.uint8)]))
 ONE_HOLE = Image.fromarray(
     np.dstack([picture(), np.pad(np.zeros((1, 1), np.uint8), ((9, 38), (7, 56)), constant_values=255)])
@@ -306,3 +306,11 @@ def test_whatever_is_overwritten_gives_a_photo_or_a_rejection(data: bytes, chang
 @given(data=st.sampled_from(SOUND), share=st.floats(0, 0.9))
 def test_wherever_a_photo_is_cut_off_it_is_refused(data: bytes, share: float) -> None:
     assert ": " in rejection(data[: int(len(data) * share)])
+
+
+def test_picture_of_another_size_than_asked_for_is_refused_before_a_pixel_is_decoded() -> None:
+    data = saved(picture(32, 64), "PNG")
+    with pytest.raises(PictureSizeWrong, match=r'"a.png" is 64 x 32 pixels, but the photos are 32 x 32: make it in'):
+        decode(data[: len(data) // 2], name="a.png", size=32)
+    small = saved(picture(16, 16), "PNG")
+    assert decode(small, name="a.png", size=16).shape == (16, 16, 3)

@@ -1,0 +1,56 @@
+"""Pictures made elsewhere: which photos have one, and what they are together."""
+
+from collections.abc import Sequence
+
+from studies import images
+from studies.errors import PictureMissing
+from studies.methods import Pictures
+from studies.models import Condition, Photo, SampleUpload
+from studies.selectors.photos import photo_stems, photos_judged
+from studies.selectors.pictures import pictures_read
+
+
+def missing_stems(condition: Condition, *, upload: SampleUpload | None = None) -> list[str]:
+    """Return the names of the study's photos that lack a picture of a condition, in their order.
+
+    Args:
+        condition: A condition whose pictures are uploaded.
+        upload: Pictures to be counted as if they were taken over.
+    """
+    photos = photos_judged(condition.study).order_by("pk")
+    there = set(condition.uploaded_pictures.filter(upload=None).values_list("photo_id", flat=True))
+    if upload is not None:
+        there.update(upload.pictures.values_list("photo_id", flat=True))
+    return [stem for pk, stem in photo_stems(photos).items() if pk not in there]
+
+
+def replaced_count(upload: SampleUpload) -> int:
+    """Return how many pictures that were taken over before an upload would replace."""
+    coming = upload.pictures.values("photo")
+    return upload.condition.uploaded_pictures.filter(upload=None, photo__in=coming).count()
+
+
+def pictures_digest(condition: Condition) -> str:
+    """Return the SHA-256 of all pictures of a condition with the photos they belong to, whatever their files' names."""
+    pairs = condition.uploaded_pictures.filter(upload=None, photo__in=photos_judged(condition.study))
+    lines = (
+        f"{photo} {picture}\n"
+        for photo, picture in pairs.order_by("photo__sha256").values_list("photo__sha256", "sha256")
+    )
+    return images.sha256_of("".join(lines).encode())
+
+
+def uploaded_get(condition: Condition, *, photos: Sequence[Photo]) -> Pictures:
+    """Read a condition's pictures of some photos: (n, H, W, 3) uint8 sRGB, in the order of the photos.
+
+    Raises:
+        PictureMissing: If one is missing.
+    """
+    kept = condition.uploaded_pictures.filter(upload=None, photo__in=photos)
+    files = {picture.photo_id: picture.picture for picture in kept}
+    for photo in photos:
+        if photo.pk not in files:
+            raise PictureMissing(
+                f"“{condition.label}” has no picture of “{photo}”; take the study back to draft and upload one."
+            )
+    return pictures_read(files[photo.pk] for photo in photos)
