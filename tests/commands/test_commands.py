@@ -82,7 +82,7 @@ def test_export_study_writes_everything(tmp_path: Path) -> None:
         *("methods.txt", "methods.tex", "methods.md"),
         *("sensitivity.csv", "times-and-order.csv", "realism-and-fidelity.csv"),
         *("results.txt", "results.csv", "results.json", "results.tex", "results.md", "results.html"),
-        "against-half.csv",
+        *("against-half.csv", "sequence.csv"),
     }
     assert (tmp_path / "out/design.json").read_text() == study.design
 

@@ -1,6 +1,7 @@
 """What all figures share: one style, light or dark, a title above, notes below, and what the file says of itself."""
 
 import io
+import logging
 import textwrap
 import threading
 from collections.abc import Iterator, Sequence
@@ -72,6 +73,9 @@ STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "evalsite",
     "path.simplify": False,
 }
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)
+"""It tells of every table of every font that it puts into a PDF."""
 
 _drawing = threading.Lock()
 
