@@ -214,6 +214,11 @@ def quality_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
     problems: dict[str, str] = {}
     golden, test, practice = (cleaned.get(name) for name in ("golden_count", "test_count", "practice_count"))
     misses, run, least = (cleaned.get(name) for name in ("golden_misses_allowed", "run_limit", "practice_least"))
+    needed = cleaned.get("practice_pass")
+    if needed and practice is not None and needed > practice:
+        problems["practice_pass"] = (
+            f"Of {practice} practice pairs, no more than {practice} can be right; ask for fewer."
+        )
     if golden is not None and test is not None and golden > test:
         problems["golden_count"] = f"There are {golden} golden pairs but only {test} test pairs; have fewer."
     if golden is not None and misses is not None and misses >= max(1, golden):
@@ -247,7 +252,7 @@ class RulesForm(AdminForm, forms.ModelForm):
         """What the figures are made of."""
 
         model = Study
-        fields = ("practice_count", "test_count", "golden_count", *QUALITY_FIELDS)
+        fields = ("practice_count", "practice_pass", "test_count", "golden_count", *QUALITY_FIELDS)
 
     def clean(self) -> dict[str, Any]:
         """Refuse what makes no sense, as the form of the protocol does."""
@@ -275,7 +280,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
         (
             "A session",
             "How many pairs one rater sees.",
-            ("assignment", "practice_count", "test_count", "golden_count", "raters_wanted"),
+            ("assignment", "practice_count", "practice_pass", "test_count", "golden_count", "raters_wanted"),
         ),
         (
             "Quality",
@@ -317,6 +322,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "instructions_text",
             "assignment",
             "practice_count",
+            "practice_pass",
             "test_count",
             "golden_count",
             *QUALITY_FIELDS,
@@ -421,8 +427,7 @@ class RecruitmentForm(AdminForm, forms.ModelForm):
     """How raters come to a study and where each outcome leads. Each outcome is a field of its own, `exit_<outcome>`."""
 
     PARAMETERS = ("participant_parameter", "session_parameter", "study_parameter")
-    OUTCOMES = tuple(outcome for outcome in Outcome if outcome != Outcome.FAILED_PRACTICE)
-    """Those that happen: no rule sends a rater back after practice."""
+    OUTCOMES = tuple(Outcome)
     EXITS = tuple(f"exit_{outcome}" for outcome in OUTCOMES)
     GROUPS = (
         ("Way in", "", ("panel", *PARAMETERS, "group")),

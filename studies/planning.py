@@ -89,6 +89,31 @@ def plan_session(
     return trials["practice"] + _golden_spread(trials["test"], trials["golden"], rng=rng)
 
 
+def plan_practice(
+    options: Sequence[PairOption], *, shown: Sequence[PairOption], rng: np.random.Generator
+) -> list[PlannedTrial]:
+    """Plan practice once more: as many pairs, of other photos if there are enough, else the same in another order.
+
+    Args:
+        options: Every practice pair that the session may show.
+        shown: Those of the first try.
+        rng: Source of every random choice.
+    """
+    used = {option.photo for option in shown}
+    try:
+        picked = _options_choose(
+            [option for option in options if option.photo not in used],
+            count=len(shown),
+            kind="practice",
+            used_photos=set(),
+            used_pictures={option.picture for option in shown},
+            rng=rng,
+        )
+    except PlanImpossible:
+        picked = list(shown)
+    return _sides_assign(picked, rng=rng)
+
+
 def _options_choose(
     options: Sequence[PairOption],
     *,

@@ -88,7 +88,7 @@ def results_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
         "n_votes": sum(row.n_responses for row in table.rows),
         "has_votes": any(row.n_responses_all for row in table.rows),
         "has_samples": has_samples,
-        "not_finished": table.flow.started - table.flow.completed,
+        "not_finished": table.flow.started - table.flow.completed - (table.flow.failed_practice or 0),
         "reasons": [(reason.replace("_", " "), count) for reason, count in table.flow.excluded],
         "exports": EXPORTS,
         "figures": [] if is_live else [(name, LABELS[name]) for name in figures.names],

@@ -94,17 +94,18 @@ def figures_of(form: RulesForm | ProtocolForm) -> dict[str, Any]:
     if wrong:
         return {"wrong": wrong}
     figures = form.instance.quality_figures
+    practice = form.instance.practice_figures
     return {
         "figures": [
             {
-                "rule": RULES[one.rule],
+                "rule": RULES.get(one.rule, "did not pass practice"),
                 "effect": one.effect,
                 "sides": [
                     [(chance.who.replace(" %", "\N{NO-BREAK SPACE}%"), percent(chance.probability)) for chance in side]
                     for side in (one.passes, one.hit)
                 ],
             }
-            for one in figures
+            for one in (*([practice] if practice else []), *figures)
         ],
         "together": percent(wrongly_excluded_at_most(figures)),
     }

@@ -41,12 +41,13 @@ class SessionState(models.TextChoices):
     EXCLUDED = "excluded", "complete, left out by a rule"
     WITHDRAWN = "withdrawn", "withdrawn by its rater"
     RETURNED = "returned", "given back to its panel"
+    FAILED = "failed", "did not pass practice"
 
 
 FINISHED = (SessionState.COMPLETE, SessionState.EXCLUDED)
 """States of sessions that reached their end."""
 
-ENDED = (SessionState.WITHDRAWN, SessionState.RETURNED)
+ENDED = (SessionState.WITHDRAWN, SessionState.RETURNED, SessionState.FAILED)
 """States of sessions that ended before or after it, and count for nothing: their places are free."""
 
 
@@ -88,7 +89,7 @@ class RatingSession(models.Model):
             models.CheckConstraint(condition=Q(state__in=SessionState.values), name="session_state_known"),
             models.CheckConstraint(
                 condition=Q(state="active", finished_at=None, completion_code="")
-                | Q(state__in=["withdrawn", "returned"], finished_at__isnull=False, completion_code="")
+                | Q(state__in=["withdrawn", "returned", "failed"], finished_at__isnull=False, completion_code="")
                 | (Q(state__in=["complete", "excluded"], finished_at__isnull=False) & ~Q(completion_code="")),
                 name="session_finished_is_whole",
             ),

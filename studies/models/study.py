@@ -11,7 +11,13 @@ from django.db.models import F, Q
 from studies.models.choices import AsksFor, token_make
 from studies.models.photo import Photo, PhotoSet
 from studies.protocols import TIMING, session_minutes
-from studies.statistics.quality import PRACTICE_LAST, OperatingFigures, QualityRules, operating_figures
+from studies.statistics.quality import (
+    PRACTICE_LAST,
+    OperatingFigures,
+    QualityRules,
+    operating_figures,
+    practice_figures,
+)
 
 EXPOSURE_LEAST_MS = 50
 
@@ -114,6 +120,13 @@ class Study(models.Model):
     assignment = models.CharField(max_length=16, choices=Assignment, default=Assignment.ONE_CONDITION)
     practice_count = models.PositiveSmallIntegerField(
         "practice pairs", default=10, validators=[MaxValueValidator(200)], help_text="With feedback, not counted."
+    )
+    practice_pass = models.PositiveSmallIntegerField(
+        "right in practice to go on",
+        default=0,
+        validators=[MaxValueValidator(200)],
+        help_text="Whoever has fewer practice pairs right gets practice once more, and is then sent back; 0 for no "
+        "such test. The second try shows other photos if the set has enough to spare.",
     )
     test_count = models.PositiveSmallIntegerField(
         "test pairs",
@@ -249,6 +262,9 @@ class Study(models.Model):
                 condition=(Q(state="closed") & Q(closed_at__isnull=False)) | (~Q(state="closed") & Q(closed_at=None)),
                 name="study_closed_has_time",
             ),
+            models.CheckConstraint(
+                condition=Q(practice_pass__lte=F("practice_count")), name="study_practice_can_be_passed"
+            ),
             models.CheckConstraint(condition=Q(golden_count__lte=F("test_count")), name="study_golden_at_most_test"),
             models.CheckConstraint(
                 condition=Q(golden_count=0, golden_misses_allowed=0) | Q(golden_misses_allowed__lt=F("golden_count")),
@@ -305,6 +321,11 @@ class Study(models.Model):
         return operating_figures(
             self.quality_rules, n_golden=self.golden_count, n_main=self.main_count, n_practice=self.practice_count
         )
+
+    @property
+    def practice_figures(self) -> OperatingFigures | None:
+        """Return who passes practice and who does not, if the study asks for it."""
+        return practice_figures(self.practice_pass, self.practice_count)
 
     @property
     def main_count(self) -> int:

@@ -24,7 +24,7 @@ class Trial(models.Model):
         models.CASCADE,
         null=True,
         related_name="repeat",
-        help_text="The trial that missed its exposure, which this one shows again.",
+        help_text="The trial that missed its exposure, or the practice not passed, which this one shows again.",
     )
 
     class Meta:

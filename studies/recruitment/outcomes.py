@@ -19,7 +19,7 @@ class Outcome(StrEnum):
 MEANINGS: dict[Outcome, str] = {
     Outcome.COMPLETED: "Everything was answered.",
     Outcome.NO_CONSENT: "Did not agree to take part, or withdrew.",
-    Outcome.FAILED_PRACTICE: "Had too few practice pairs right, and was sent back before the main part.",
+    Outcome.FAILED_PRACTICE: "Had too few practice pairs right in two tries, where the protocol asks for that.",
     Outcome.FAILED_ATTENTION: "Answered everything, but a rule leaves the session out; sent only if chosen below.",
     Outcome.SCREENED_OUT: "Has taken part in another study of the same group.",
     Outcome.FULL: "Came when every place was taken.",

@@ -148,6 +148,10 @@ def _session(design: Design) -> str:
         if protocol["practice_count"]
         else ""
     )
+    needed = protocol.get("practice_pass")
+    passing = (
+        f" Whoever had fewer than {needed} of the practice pairs right in two tries was sent back." if needed else ""
+    )
     checks = (
         f" and {_counted(protocol['golden_count'], 'golden pair', 'golden pairs')} ({_listed(golden)} against the "
         "photograph) among them"
@@ -156,7 +160,8 @@ def _session(design: Design) -> str:
     )
     return (
         f"A session had {practice}{_counted(protocol['test_count'], 'test pair', 'test pairs')}{checks}, without "
-        "feedback. No photograph came twice in a session, and the photograph came first in half of the trials. "
+        f"feedback.{passing} No photograph came twice in a session, and the photograph came first in half of the "
+        "trials. "
         f"{ASSIGNMENTS.get(protocol['assignment'], 'Conditions were assigned by ' + str(protocol['assignment']))}."
     )
 

@@ -50,8 +50,10 @@ def flow_sentence(table: ResultTable) -> str:
     if flow.consented is not None:
         steps.append(f"{flow.consented} consented")
     reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in flow.excluded)
+    steps.append(f"{flow.started} started")
+    if flow.failed_practice is not None:
+        steps.append(f"{flow.failed_practice} sent back after practice")
     steps += [
-        f"{flow.started} started",
         f"{flow.completed} completed",
         f"{flow.n_excluded} excluded" + (f" ({reasons})" if reasons else ""),
         f"{flow.counted} counted",

@@ -49,6 +49,8 @@ def outcome_of(session: RatingSession) -> Outcome:
     """Return how a session that is over ends for its panel, which may differ from how it counts."""
     recruitment = recruitment_get(session.study)
     is_told = session.state == SessionState.EXCLUDED and recruitment.sends_failed_attention
+    if session.state == SessionState.FAILED:
+        return Outcome.FAILED_PRACTICE
     if session.state in ENDED:
         return Outcome.NO_CONSENT
     return Outcome.FAILED_ATTENTION if is_told else Outcome.COMPLETED

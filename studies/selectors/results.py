@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from django.db.models import Avg
 
-from studies.models import FINISHED, Origin, RatingSession, SampleStatus, Study
+from studies.models import FINISHED, Origin, RatingSession, SampleStatus, SessionState, Study
 from studies.reports.published import Reference
 from studies.reports.report import report_sections
 from studies.reports.section import Section
@@ -139,6 +139,9 @@ def sections_get(
 def flow_get(study: Study, votes: Votes, *, origin: Origin) -> Flow:
     """Return where the sessions of one origin went; of people also how many came and how many agreed, where counted."""
     flow = session_flow(votes, origin=origin.value)  # type: ignore[arg-type] # previews have no table
+    if study.practice_pass:
+        failed = RatingSession.objects.filter(study=study, rater__origin=origin, state=SessionState.FAILED).count()
+        flow = replace(flow, failed_practice=failed)
     arrived = arrivals_get(study).arrived
     if origin != Origin.PERSON or not arrived:
         return flow

@@ -19,9 +19,9 @@ class Passage:
     """Where a session stands, as its rater's browser may know it: nothing here tells truth from sample.
 
     Attributes:
-        phase: "practice", "main" or "finished".
-        position: Place of the current trial in its phase, from 1; 0 when finished.
-        count: Trials of the phase; 0 when finished.
+        phase: "practice", "main", "finished", or "failed" if practice was not passed.
+        position: Place of the current trial in its phase, and in its try of practice, from 1; 0 when all is over.
+        count: Trials of the phase, or of a try of practice; 0 when all is over.
         trials: Codes of the current trial and of up to `AHEAD` after it.
         completion_code: What the rater hands in; "" until finished.
         is_first: Nothing was answered yet.
@@ -76,14 +76,23 @@ def passage_get(session: RatingSession) -> Passage:
         .order_by("position")
         .values_list("code", "position", "kind")[: 1 + AHEAD]
     )
+    if session.state == SessionState.FAILED:
+        return Passage("failed", 0, 0, (), "", is_first=False, is_phase_start=False)
     if not ahead:
         return Passage("finished", 0, 0, (), session.completion_code, is_first=False, is_phase_start=False)
     _, place, kind = ahead[0]
     is_practice = kind == Kind.PRACTICE
-    position = place + 1 if is_practice else place + 1 - study.practice_count
+    position = place + 1
+    if is_practice:
+        position = place % study.practice_count + 1
+    elif study.practice_pass:
+        position -= Trial.objects.filter(session=session, kind=Kind.PRACTICE).count()
+    else:
+        position -= study.practice_count
     main_count = study.main_count
     if study.missed_exposure == MissedExposure.REPEAT:
-        main_count += Trial.objects.filter(session=session, repeat_of__isnull=False).count()
+        repeated = Trial.objects.filter(session=session, repeat_of__isnull=False)
+        main_count += repeated.exclude(kind=Kind.PRACTICE).count()
     return Passage(
         phase="practice" if is_practice else "main",
         position=position,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def _plan_problems(study: Study) -> list[str]:
     return []
 
 
-def pair_options(study: Study, *, conditions: list[int], origin: Origin) -> list[planning.PairOption]:
+def pair_options(study: Study, *, conditions: Sequence[int], origin: Origin) -> list[planning.PairOption]:
     """Return what a session may show: practice and test pairs of the conditions, and every golden pair.
 
     Args:
@@ -197,6 +198,7 @@ def design_get(study: Study) -> dict[str, Any]:
             "instructions_text": study.instructions_text,
             "assignment": study.assignment,
             "practice_count": study.practice_count,
+            "practice_pass": study.practice_pass,
             "test_count": study.test_count,
             "golden_count": study.golden_count,
             "lead_in_ms": study.lead_in_ms,

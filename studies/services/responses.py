@@ -9,6 +9,7 @@ from studies.errors import SessionEnded, StudyNotOpen, TrialNotCurrent, TrialUnk
 from studies.models import ENDED, AsksFor, Kind, MissedExposure, RatingSession, Response, Side, StudyState, Trial
 from studies.protocols import exposure_missed
 from studies.selectors.sessions import Passage, passage_get
+from studies.services.practice import practice_judge
 from studies.services.sessions import session_finish
 
 
@@ -129,6 +130,8 @@ def _response_create(session: RatingSession, trial: Trial, response: Response) -
         rows = RatingSession.objects.select_for_update(of=("self",)).values_list("state", "study__state")
         session_state, study_state = rows.get(pk=session.pk)
         if session_state in ENDED:
+            if Response.objects.filter(trial=trial).exists():
+                return  # the answer that ended it, sent twice at once
             raise SessionEnded("This session has ended and takes no more answers.")
         if study_state == StudyState.CLOSED:
             raise StudyNotOpen("This study has been closed; your earlier answers are kept, this one came too late.")
@@ -142,6 +145,8 @@ def _response_create(session: RatingSession, trial: Trial, response: Response) -
                 response.save(force_insert=True)
         except IntegrityError:  # the other copy was kept in between
             return
+        if trial.kind == Kind.PRACTICE:
+            practice_judge(session=session)
         if response.is_set_aside and session.study.missed_exposure == MissedExposure.REPEAT:
             _trial_repeat(trial)
         if not Trial.objects.filter(session=session, response=None).exists():

@@ -224,7 +224,7 @@ def session_withdraw(*, session: RatingSession) -> None:
             if recruitment_get(session.study).withdrawal == Withdrawal.DELETE:
                 Response.objects.filter(trial__session=session).delete()
             PanelEntry.objects.filter(session=session).delete()
-            _session_end(locked, SessionState.WITHDRAWN)
+            session_end(locked, state=SessionState.WITHDRAWN)
 
 
 def session_return(*, session: RatingSession) -> None:
@@ -232,10 +232,11 @@ def session_return(*, session: RatingSession) -> None:
     with transaction.atomic():
         locked = RatingSession.objects.select_for_update().get(pk=session.pk)
         if locked.state == SessionState.ACTIVE:
-            _session_end(locked, SessionState.RETURNED)
+            session_end(locked, state=SessionState.RETURNED)
 
 
-def _session_end(session: RatingSession, state: SessionState) -> None:
+def session_end(session: RatingSession, *, state: SessionState) -> None:
+    """End a session before or after its last pair, in one of the states `ENDED`: it counts for nothing."""
     session.state = state
     session.exclusion_reason = session.broken_rules = session.completion_code = ""
     session.finished_at = timezone.now()

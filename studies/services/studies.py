@@ -18,6 +18,7 @@ from studies.models import Condition, PhotoSet, Researcher, Sample, SampleStatus
 from studies.protocols import PRESETS
 from studies.selectors.studies import design_json, study_problems
 from studies.services.pairs import pairs_clear
+from studies.statistics.quality import PRACTICE_TRIES
 
 
 @dataclass(frozen=True)
@@ -168,16 +169,20 @@ def photos_take(*, study: Study) -> None:
     """Enter every photo of the study's set; which ones serve for practice follows from the study's seed.
 
     Photos cut from one photograph stay together, so that practice shows nothing of what is judged later: photographs
-    are drawn until there are enough photos for practice.
+    are drawn until there are enough photos for practice; for two tries, if practice has to be passed and the set has
+    photos to spare.
     """
     photos = list(study.photo_set.photos.order_by("sha256").values_list("pk", "source_sha256"))
+    wanted = study.practice_count
+    if study.practice_pass and len(photos) >= PRACTICE_TRIES * wanted + study.main_count:
+        wanted *= PRACTICE_TRIES
     scenes: dict[str, list[int]] = {}
     for pk, source in photos:
         scenes.setdefault(source, []).append(pk)
     sources = sorted(scenes)
     for_practice: set[int] = set()
     for i in np.random.default_rng(study.seed).permutation(len(sources)):
-        if len(for_practice) >= study.practice_count:
+        if len(for_practice) >= wanted:
             break
         for_practice.update(scenes[sources[i]])
     study.study_photos.all().delete()

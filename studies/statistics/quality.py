@@ -40,6 +40,12 @@ PRACTICE_LAST = 10
 """Practice pairs that the flag looks at: the last ones."""
 
 
+PRACTICE_NOT_PASSED = "practice_not_passed"
+"""No rule of exclusion: who does not pass practice never comes to the pairs that could be counted."""
+PRACTICE_TRIES = 2
+"""How often practice may be done where it has to be passed; panels ask for two tries at least."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityRules:
     """What excludes a session. 0 turns a rule off, except the golden one, which is off without golden pairs.
@@ -339,6 +345,32 @@ def operating_figures(
             )
         )
     return tuple(figures for figures in found if figures is not None)
+
+
+def practice_figures(needed: int, n_practice: int) -> OperatingFigures | None:
+    """Return how often raters pass practice, in one of `PRACTICE_TRIES` tries; None if it need not be passed.
+
+    Args:
+        needed: Practice pairs that must be right in one try.
+        n_practice: Practice pairs of one try.
+
+    Example:
+        >>> figures = practice_figures(8, 10)
+        >>> round(figures.passes[0].probability, 4)
+        0.1064
+    """
+    if not needed:
+        return None
+
+    def sent_back(right: float) -> float:
+        return _at_most(needed - 1, n_practice, right) ** PRACTICE_TRIES
+
+    return OperatingFigures(
+        rule=PRACTICE_NOT_PASSED,
+        effect=f"sent back below {needed} of {n_practice} right, twice",
+        passes=(Chance("who guesses", 1 - sent_back(0.5)),),
+        hit=tuple(Chance(f"who gets {right} % right", sent_back(right / 100)) for right in (90, 80)),
+    )
 
 
 def wrongly_excluded_at_most(figures: tuple[OperatingFigures, ...]) -> float:

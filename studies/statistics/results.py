@@ -150,6 +150,8 @@ class Flow:
         counted: Completed sessions that no rule left out.
         arrived: Visitors, where known; an export of responses does not tell.
         consented: Visitors who agreed to take part, where known.
+        failed_practice: Started sessions that ended since practice was not passed; None where it need not be, or
+            where that is not known.
     """
 
     started: int
@@ -158,6 +160,7 @@ class Flow:
     counted: int
     arrived: int | None = None
     consented: int | None = None
+    failed_practice: int | None = None
 
     @property
     def n_excluded(self) -> int:

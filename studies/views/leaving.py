@@ -6,7 +6,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from studies.models import ENDED, FINISHED, RatingSession
+from studies.models import ENDED, FINISHED, RatingSession, SessionState
 from studies.recruitment import Exit, Outcome
 from studies.selectors.debrief import pairs_told, score_get
 from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
@@ -30,7 +30,7 @@ def withdraw(request: HttpRequest, session_code: str) -> HttpResponse:
         session_withdraw(session=session)
         session.refresh_from_db(fields=["state"])
         return ended_page(request, session, leads=leads)
-    if session.state in ENDED:
+    if session.state in ENDED and session.state != SessionState.FAILED:
         return ended_page(request, session, leads=exit_of(session))
     context = {
         "study": session.study,

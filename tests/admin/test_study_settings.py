@@ -274,11 +274,15 @@ def test_figures_of_the_rules_stand_beside_them_and_follow_what_is_typed(
     ):
         assert words in page
     robust = dataclasses.asdict(RULE_PRESETS["robust"].rules)
-    typed = {"practice_count": 10, "test_count": 40, "golden_count": 8} | robust
+    typed = {"practice_count": 10, "practice_pass": 0, "test_count": 40, "golden_count": 8} | robust
     text = client.get(address("figures", study), typed).content.decode()
     for words in ("out at 2 of 8 missed", "<strong>3.5 %</strong>", "out at 15 in a row", "<strong>0.11 %</strong>"):
         assert words in text
     assert "marked below 6 of the last 10" in text
+    assert "sent back" not in text
+    text = client.get(address("figures", study), typed | {"practice_pass": 8}).content.decode()
+    for words in ("sent back below 8 of 10 right, twice", "<strong>10.6 %</strong>", "<strong>10.4 %</strong>"):
+        assert words in text
     study.refresh_from_db()
     assert study.run_limit == 0  # nothing is saved
     text = client.get(address("figures", study), typed | {"golden_count": 60}).content.decode()
@@ -298,6 +302,7 @@ def test_figures_of_a_foreign_study_are_not_shown(client: Client) -> None:
         ({"run_limit": 9}, "After practice come 5 pairs, so no row is as long as 9"),
         ({"side_bias_p": 0.001}, "even a rater who takes one side always has p = 0.062"),
         ({"practice_least": 6}, "looks at the last 10 practice pairs, but there are 2"),
+        ({"practice_pass": 3}, "Of 2 practice pairs, no more than 2 can be right"),
         ({"practice_least": 11, "practice_count": 10}, "less than or equal to 10"),
         ({"fast_share": 20}, "less than or equal to 1"),
         ({"fast_ms": 100_000}, "less than or equal to 5000"),

@@ -21,13 +21,21 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
     "has_touch": True,
 }
-EXITS = {"completed": "DONE1", "no_consent": "NO1", "wrong_device": "DEV1"}
+EXITS = {"completed": "DONE1", "no_consent": "NO1", "wrong_device": "DEV1", "failed_practice": "PRAC1"}
 
 
 def assert_accessible(page: Page) -> None:
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def assert_accessible_everywhere(page: Page) -> None:
+    """Look at a page at both sizes, light and dark; ends as it began, at a desk."""
+    for screen in (PHONE, DESK):
+        page.set_viewport_size(screen["viewport"])
+        page.emulate_media(color_scheme=screen["color_scheme"], reduced_motion="reduce")
+        assert_accessible(page)
 
 
 @pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
@@ -89,3 +97,36 @@ def test_phone_is_told_at_once_that_a_study_needs_more_room(
     expect(page.get_by_text("DEV1", exact=True)).to_be_visible()
     assert_accessible(page)
     page_errors[:] = [error for error in page_errors if "409" not in error]
+
+
+def test_participant_who_does_not_pass_practice_tries_twice_and_goes_back(
+    open_context: Callable[..., BrowserContext],
+) -> None:
+    timing: dict[str, Any] = {"lead_in_ms": 100, "exposure_ms": 50, "gap_ms": 0}
+    study = make_small_study(practice_count=2, practice_pass=2, test_count=2, golden_count=0, **timing)
+    Recruitment.objects.create(study=study, panel="prolific", exits=EXITS)
+    page = open_context(**DESK).new_page()
+    page.goto(f"{reverse('studies:entry', args=[study.code])}?PROLIFIC_PID=pid1")
+    page.get_by_label("I have read this").check()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text("at least 2 of its 2 pairs right")).to_be_visible()
+    assert_accessible_everywhere(page)
+    page.keyboard.press("Enter")
+    session = RatingSession.objects.get()
+    for place in range(4):
+        if place == 2:
+            expect(page.get_by_role("heading", name="Practice once more")).to_be_visible()
+            assert_accessible_everywhere(page)
+            page.reload()
+            page.keyboard.press("Enter")
+        rater.wait_for_choice(page)
+        assert rater.progress(page) == f"Practice {place % 2 + 1} of 2"
+        page.keyboard.press("2" if session.trials.get(position=place).photo_side == "first" else "1")
+        page.get_by_role("button", name="Next").click()
+    expect(page.get_by_role("heading", name="Thank you for trying")).to_be_visible()
+    expect(page.get_by_role("link", name="Go back to Prolific")).to_have_attribute(
+        "href", "https://app.prolific.com/submissions/complete?cc=PRAC1"
+    )
+    assert_accessible_everywhere(page)
+    session.refresh_from_db()
+    assert session.state == SessionState.FAILED

@@ -131,7 +131,7 @@ def _take_part(
             browser.get(landing)
             state = browser.start(landing)
             passage = state["passage"]
-            while passage["phase"] != "finished":
+            while passage["phase"] not in {"finished", "failed"}:
                 code = passage["trials"][0]
                 browser.get(state["addresses"]["stimulus"] + code)
                 trial = Trial.objects.select_related("pair__sample__condition").get(code=code)

@@ -334,7 +334,8 @@ async function sessionRun() {
     byId("resume-words").textContent = words(`resume-${state.phase}`, state);
     await panelPass("resume");
   }
-  while (state.phase !== "finished") {
+  while (state.phase !== "finished" && state.phase !== "failed") {
+    if (state.phase === "practice" && state.is_phase_start && !state.is_first) await panelPass("practice-again");
     if (state.phase === "main" && state.is_phase_start && !state.is_first) await panelPass("interstitial");
     const answer = await trialRun(state);
     const pictures = await stimuli.get(answer.trial);
@@ -343,7 +344,8 @@ async function sessionRun() {
     stimuli.keep(state.trials);
     if (reply.feedback !== null) await feedbackShow(pictures, reply.feedback);
   }
-  thanksShow(state);
+  if (state.phase === "failed") window.location.reload(); // The server says what now.
+  else thanksShow(state);
 }
 
 // A page that the browser kept and shows again may be behind the server.
