@@ -1,8 +1,33 @@
 """The domain's exceptions: one class per kind, each with one sentence that names the value and the cure."""
 
+from collections.abc import Callable
+
+
+def gettext_noop(sentence: str) -> str:
+    """Return a sentence as it is: the name is the mark by which `makemessages` finds it in pure modules."""
+    return sentence
+
 
 class EvalsiteError(Exception):
-    """Something that a person can put right; the message says what it is and how."""
+    """Something that a person can put right; the message says what it is and how.
+
+    Args:
+        *args: The sentence.
+        **values: For the names in braces in it, so that it can be said in another language first.
+    """
+
+    def __init__(self, *args: object, **values: object) -> None:
+        super().__init__(*args)
+        self.values = values
+
+    def __str__(self) -> str:
+        sentence = super().__str__()
+        return sentence.format(**self.values) if self.values else sentence
+
+    def said(self, translate: Callable[[str], str]) -> str:
+        """Return the sentence in another language; as it is where that language lacks it."""
+        sentence = translate(str(self.args[0])) if self.args else ""
+        return sentence.format(**self.values) if self.values else sentence
 
 
 class ArrivalInvalid(EvalsiteError):
@@ -157,13 +182,12 @@ class TrialNotCurrent(EvalsiteError):
         expected: Place of the trial that is next.
     """
 
+    SENTENCE = gettext_noop("Pair {given} cannot be answered now: pair {expected} is next; reload the page.")
+
     def __init__(self, *, position: int, expected: int) -> None:
-        super().__init__(position, expected)
+        super().__init__(self.SENTENCE, given=position + 1, expected=expected + 1)
         self.position = position
         self.expected = expected
-
-    def __str__(self) -> str:
-        return f"Pair {self.position + 1} cannot be answered now: pair {self.expected + 1} is next; reload the page."
 
 
 class TrialUnknown(EvalsiteError):

@@ -15,6 +15,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import RegexValidator, validate_slug
 from django.db.models import Count, QuerySet
 from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy
 
 from studies import training
 from studies.errors import ConfigInvalid, EvalsiteError, ExitInvalid, ParameterInvalid, TrainingImpossible
@@ -33,7 +34,7 @@ from studies.models import (
     TrainingRun,
 )
 from studies.models.study import EXPOSURE_LEAST_MS
-from studies.protocols import PRESETS
+from studies.protocols import PRESETS, texts_of
 from studies.recruitment import MEANINGS, PANELS, Outcome, exit_check, mturk
 from studies.selectors.training import NETWORKS, checkpoint_choices, start_path
 from studies.services.studies import ConditionSpec
@@ -274,8 +275,11 @@ class ProtocolForm(AdminForm, forms.ModelForm):
         ),
         (
             "What raters read",
-            "The numbers in these texts follow the settings below, as long as the texts are the protocol's own.",
-            ("question", "consent_text", "instructions_text"),
+            (
+                "As long as these texts are the protocol's own, their numbers follow the settings below, and raters "
+                "read them in the language of the interface. What you write yourself is shown as it is."
+            ),
+            ("language", "question", "consent_text", "instructions_text"),
         ),
         (
             "A session",
@@ -317,6 +321,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "slug",
             "layout",
             "asks_for",
+            "language",
             "question",
             "consent_text",
             "instructions_text",
@@ -414,8 +419,8 @@ class ProtocolForm(AdminForm, forms.ModelForm):
                 f"{cleaned['mask_count']} masks cannot follow images that stay until the answer: give 0, or a time.",
             )
         if not self.errors:
-            before = texts_of({name: getattr(self.instance, name) for name in self.Meta.fields}, self.instance.preset)
-            after = texts_of(cleaned, self.instance.preset)
+            before = texts_of({name: getattr(self.instance, name) for name in self.Meta.fields})
+            after = texts_of(cleaned)
             cleaned |= {name: after[name] for name in before if cleaned[name] == before[name]}
         return cleaned
 
@@ -553,13 +558,6 @@ validate_parameter = RegexValidator(
 def lines_normalise(text: str) -> str:
     """Return a text with its lines ended as everywhere but in what browsers send."""
     return text.replace("\r\n", "\n").strip()
-
-
-def texts_of(settings: Mapping[str, Any], preset: str) -> dict[str, str]:
-    """Return a protocol's own texts with these numbers in them; none if the preset is no longer known."""
-    if preset not in PRESETS:
-        return {}
-    return dataclasses.replace(PRESETS[preset], settings=settings).texts()
 
 
 def parameter_field(parameter: Parameter) -> forms.Field:
@@ -771,7 +769,7 @@ class ConsentForm(forms.Form):
     """A rater's consent."""
 
     agrees = forms.BooleanField(
-        error_messages={"required": "Please tick the box first: without consent nothing starts."}
+        error_messages={"required": gettext_lazy("Please tick the box first: without consent nothing starts.")}
     )
     entry_token = forms.CharField(
         required=False,
@@ -779,7 +777,8 @@ class ConsentForm(forms.Form):
         max_length=22,
         validators=[validate_slug],
         error_messages=dict.fromkeys(
-            ("invalid", "min_length", "max_length"), "This form has been changed on its way; please send it once more."
+            ("invalid", "min_length", "max_length"),
+            gettext_lazy("This form has been changed on its way; please send it once more."),
         ),
     )
 

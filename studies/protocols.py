@@ -2,33 +2,68 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from gettext import NullTranslations
+from typing import Protocol
 
-CONSENT = """\
-You will look at pairs of small pictures and say which of the two was taken by a camera. It takes about \
-{minutes} minutes.
+from studies.errors import gettext_noop
 
-Your answers, and how long you take, are kept under a random number. Your name, your address and your device are \
-not kept. You may stop at any time by closing the page."""
+
+class Tongue(Protocol):
+    """A language that texts can be said in, as gettext has them."""
+
+    def gettext(self, message: str, /) -> str:
+        """Return a sentence in this language."""
+
+    def ngettext(self, singular: str, plural: str, number: int, /) -> str:
+        """Return a sentence about a number in this language."""
+
+
+ENGLISH: Tongue = NullTranslations()
+
+
+def consent(settings: Mapping[str, str | int], tongue: Tongue = ENGLISH) -> str:
+    """Return what raters agree to before they begin."""
+    minutes = session_minutes(settings)
+    task = tongue.gettext("You will look at pairs of small pictures and say which of the two was taken by a camera.")
+    length = tongue.ngettext("It takes about {minutes} minute.", "It takes about {minutes} minutes.", minutes)
+    kept = tongue.gettext(
+        "Your answers, and how long you take, are kept under a random number. Your name, your address and your device "
+        "are not kept. You may stop at any time by closing the page."
+    )
+    return f"{task} {length.format(minutes=minutes)}\n\n{kept}"
+
 
 SHOWING = {
-    "sequential": "Two pictures will flash up one after the other. One was taken by a camera; the other comes from a "
-    "computer.",
-    "simultaneous": "You will see two pictures side by side{limit}. One was taken by a camera; the other comes from a "
-    "computer.",
-    "input_between": "You will see three pictures side by side{limit}. The one in the middle is coarse. Of the other "
-    "two, one was taken by a camera; the other was made from the coarse one by a computer.",
+    "sequential": (gettext_noop("Two pictures will flash up one after the other."),) * 2,
+    "simultaneous": (
+        gettext_noop("You will see two pictures side by side, for {seconds} s."),
+        gettext_noop("You will see two pictures side by side, for as long as you like."),
+    ),
+    "input_between": (
+        gettext_noop("You will see three pictures side by side, for {seconds} s. The one in the middle is coarse."),
+        gettext_noop(
+            "You will see three pictures side by side, for as long as you like. The one in the middle is coarse."
+        ),
+    ),
 }
-"""By layout."""
+"""By layout: for a time, and without limit."""
+
+TRUTH = gettext_noop("One was taken by a camera; the other comes from a computer.")
+TRUTH_BESIDE_INPUT = gettext_noop(
+    "Of the other two, one was taken by a camera; the other was made from the coarse one by a computer."
+)
 
 ASKING = {
-    "photo": "Look at both, then say which one you would guess is from a camera.",
-    "sample": "Look at both, then say which one you would guess comes from a computer.",
+    "photo": gettext_noop("Look at both, then say which one you would guess is from a camera."),
+    "sample": gettext_noop("Look at both, then say which one you would guess comes from a computer."),
 }
 """By what the question asks for."""
 
 ASKING_BESIDE_INPUT = {
-    "photo": "Compare both with the one in the middle, then say which one is the better version of it.",
-    "sample": "Compare both with the one in the middle, then say which one you would guess comes from a computer.",
+    "photo": gettext_noop("Compare both with the one in the middle, then say which one is the better version of it."),
+    "sample": gettext_noop(
+        "Compare both with the one in the middle, then say which one you would guess comes from a computer."
+    ),
 }
 
 
@@ -48,28 +83,41 @@ class Preset:
     source: str
     settings: Mapping[str, str | int]
 
-    def texts(self) -> dict[str, str]:
+    def texts(self, tongue: Tongue = ENGLISH) -> dict[str, str]:
         """Return the consent and instruction texts with the protocol's own numbers."""
-        return {
-            "consent_text": CONSENT.format(minutes=session_minutes(self.settings)),
-            "instructions_text": instructions(self.settings),
-        }
+        return texts_of(self.settings, tongue)
 
 
-def instructions(settings: Mapping[str, str | int]) -> str:
+def texts_of(settings: Mapping[str, str | int], tongue: Tongue = ENGLISH) -> dict[str, str]:
+    """Return the protocols' own consent and instruction texts with these numbers in them, by field of the study."""
+    return {
+        "consent_text": consent(settings, tongue),
+        "instructions_text": instructions(settings, tongue),
+    }
+
+
+def instructions(settings: Mapping[str, str | int], tongue: Tongue = ENGLISH) -> str:
     """Return what raters read before they begin: what they will see, what is asked, and how many pairs come."""
     layout, asks_for, exposure_ms = str(settings["layout"]), str(settings["asks_for"]), int(settings["exposure_ms"])
     practice, main = int(settings["practice_count"]), int(settings["test_count"]) + int(settings["golden_count"])
-    limit = f", for {exposure_ms / 1000:g} s" if exposure_ms else ", for as long as you like"
-    asking = (ASKING_BESIDE_INPUT if layout == "input_between" else ASKING)[asks_for]
-    count = f"There are {main} pairs."
+    is_beside_input = layout == "input_between"
+    showing = tongue.gettext(SHOWING[layout][exposure_ms == 0]).format(seconds=f"{exposure_ms / 1000:g}")
+    truth = tongue.gettext(TRUTH_BESIDE_INPUT if is_beside_input else TRUTH)
+    asking = tongue.gettext((ASKING_BESIDE_INPUT if is_beside_input else ASKING)[asks_for])
+    patience = tongue.gettext("There is no time limit for your answer. If you are not sure, guess.")
     if practice:
-        count = (
-            f"First come {practice} pairs for practice, and you are told whether you were right. "
-            f"Then come {main} pairs that count."
-        )
-    patience = "There is no time limit for your answer. If you are not sure, guess."
-    return f"{SHOWING[layout].format(limit=limit)}\n\n{asking} {patience}\n\n{count}"
+        first = tongue.ngettext(
+            "First comes {count} pair for practice, and you are told whether you were right.",
+            "First come {count} pairs for practice, and you are told whether you were right.",
+            practice,
+        ).format(count=practice)
+        then = tongue.ngettext(
+            "Then comes {count} pair that counts.", "Then come {count} pairs that count.", main
+        ).format(count=main)
+        count = f"{first} {then}"
+    else:
+        count = tongue.ngettext("There is {count} pair.", "There are {count} pairs.", main).format(count=main)
+    return f"{showing} {truth}\n\n{asking} {patience}\n\n{count}"
 
 
 ANSWER_MS = 1_500
@@ -90,6 +138,9 @@ TIMING = (
     "mask_ms",
 )
 """Settings that decide how long a session takes."""
+
+TEXT_SETTINGS = ("asks_for", *TIMING)
+"""Settings that the protocols' own texts speak of."""
 
 
 def session_minutes(settings: Mapping[str, str | int]) -> int:
@@ -137,7 +188,7 @@ def exposure_missed(requested_ms: float, *achieved_ms: float | None, frame_inter
 _FOUNDING: dict[str, str | int] = {
     "layout": "sequential",
     "asks_for": "photo",
-    "question": "Which image, would you guess, is from a camera?",
+    "question": gettext_noop("Which image, would you guess, is from a camera?"),
     "assignment": "one_condition",
     "practice_count": 10,
     "test_count": 40,
@@ -156,7 +207,7 @@ _FOUNDING: dict[str, str | int] = {
 
 _SR3 = _FOUNDING | {
     "layout": "simultaneous",
-    "question": "Which image would you guess is from a camera?",
+    "question": gettext_noop("Which image would you guess is from a camera?"),
     "practice_count": 0,
     "test_count": 50,
     "golden_count": 0,
@@ -190,7 +241,7 @@ PRESETS: dict[str, Preset] = {
         settings=_FOUNDING
         | {
             "asks_for": "sample",
-            "question": "Which image, would you guess, is fake?",
+            "question": gettext_noop("Which image, would you guess, is fake?"),
             "golden_count": 4,
             "golden_misses_allowed": 3,
         },
@@ -204,7 +255,7 @@ PRESETS: dict[str, Preset] = {
         settings=_FOUNDING
         | {
             "asks_for": "sample",
-            "question": "Which image do you think was fake?",
+            "question": gettext_noop("Which image do you think was fake?"),
             "assignment": "mixed",
             "test_count": 50,
             "golden_count": 0,
@@ -220,8 +271,9 @@ PRESETS: dict[str, Preset] = {
         settings=_SR3
         | {
             "layout": "input_between",
-            "question": "Which of the two images is a better high quality version of the low resolution image in the "
-            "middle?",
+            "question": gettext_noop(
+                "Which of the two images is a better high quality version of the low resolution image in the middle?"
+            ),
         },
     ),
     "sr3_task2": Preset(
@@ -240,3 +292,6 @@ PRESETS: dict[str, Preset] = {
         settings=_FOUNDING | {"layout": "simultaneous", "exposure_ms": 0},
     ),
 }
+
+QUESTIONS = frozenset(str(preset.settings["question"]) for preset in PRESETS.values())
+"""Those that are known in every language of the site."""

@@ -1,5 +1,6 @@
 """Raters and their passage through a study."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -75,6 +76,9 @@ class RatingSession(models.Model):
         null=True,
         editable=False,
         help_text="Of the consent form that started it: the same form starts nothing else.",
+    )
+    language = models.CharField(
+        max_length=7, default=settings.LANGUAGE_CODE, help_text="In which its rater has read everything."
     )
     completion_code = models.CharField(max_length=12, blank=True)
     started_at = models.DateTimeField(auto_now_add=True)

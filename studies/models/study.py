@@ -21,6 +21,9 @@ from studies.statistics.quality import (
 
 EXPOSURE_LEAST_MS = 50
 
+AUTOMATIC = "auto"
+"""Of a study whose language each rater's browser decides."""
+
 
 class StudyState(models.TextChoices):
     """Where a study stands. Draft, preparing and ready can still be changed; open, paused and closed are frozen."""
@@ -111,6 +114,13 @@ class Study(models.Model):
         choices=AsksFor,
         default=AsksFor.PHOTO,
         help_text="It decides what a press means; the wording must say the same.",
+    )
+    language = models.CharField(
+        "language of the interface",
+        max_length=7,
+        choices=[(AUTOMATIC, "the one that the rater's browser asks for, if there is one"), *settings.LANGUAGES],
+        default=AUTOMATIC,
+        help_text="What each rater was shown is kept with their session.",
     )
     question = models.CharField(max_length=200, default="Which image, would you guess, is from a camera?")
     consent_text = models.TextField(help_text="What raters agree to before they start. Blank lines part paragraphs.")

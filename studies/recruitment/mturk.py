@@ -42,8 +42,9 @@ def submit_host(query: Mapping[str, str]) -> str:
     given = query.get("turkSubmitTo", "").rstrip("/")
     if given not in HOSTS:
         raise ArrivalInvalid(
-            f"Its address says “{given[:40]}” for turkSubmitTo, which is no host of Mechanical Turk; open the task "
-            "from its page there once more."
+            "Its address says “{value}” for turkSubmitTo, which is no host of Mechanical Turk; open the task "
+            "from its page there once more.",
+            value=given[:40],
         )
     return given
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from studies.errors import ArrivalInvalid, ExitInvalid
+from studies.errors import ArrivalInvalid, ExitInvalid, gettext_noop
 from studies.recruitment.outcomes import Outcome
 
 ID_LENGTH = 128
@@ -93,11 +93,6 @@ class Panel:
         """Return whether raters know it by its label."""
         return self.slug not in {"open", "generic"}
 
-    @property
-    def place(self) -> str:
-        """Return where raters found the study, as they would say it."""
-        return f"its page at {self.label}" if self.is_named else "the place where you found it"
-
     def entrance_url(self, address: str, names: Names) -> str:
         """Return the address that the panel is given for a study.
 
@@ -121,16 +116,32 @@ class Panel:
         """
         participant, session, study = (query.get(name, "").strip() if name else "" for name in names)
         if not participant:
-            raise ArrivalInvalid(
-                f"Its address lacks “{names.participant}”, which says who you are; "
-                f"open the study from {self.place} once more."
+            lacking = (
+                gettext_noop(
+                    "Its address lacks “{name}”, which says who you are; "
+                    "open the study from its page at {panel} once more."
+                )
+                if self.is_named
+                else gettext_noop(
+                    "Its address lacks “{name}”, which says who you are; "
+                    "open the study from the place where you found it once more."
+                )
             )
+            raise ArrivalInvalid(lacking, name=names.participant, panel=self.label)
         for name, value in zip(names, (participant, session, study), strict=True):
             if value and (len(value) > ID_LENGTH or not _ID.fullmatch(value)):
-                raise ArrivalInvalid(
-                    f"In its address “{name}” is “{value[:40]}”, which cannot be; "
-                    f"open the study from {self.place} once more."
+                impossible = (
+                    gettext_noop(
+                        "In its address “{name}” is “{value}”, which cannot be; "
+                        "open the study from its page at {panel} once more."
+                    )
+                    if self.is_named
+                    else gettext_noop(
+                        "In its address “{name}” is “{value}”, which cannot be; "
+                        "open the study from the place where you found it once more."
+                    )
                 )
+                raise ArrivalInvalid(impossible, name=name, value=value[:40], panel=self.label)
         return Arrival(participant, session, study)
 
     def exit_get(self, outcome: Outcome, exits: Mapping[str, str], arrival: Arrival | None) -> Exit:

@@ -17,8 +17,6 @@ ISSUER = "https://www.prolific.com"
 LEEWAY_S = 30
 """By how much the clocks of the two sites may differ."""
 
-_AGAIN = "open the study from its page at Prolific once more"
-
 
 class KeyUnknown(Exception):
     """No key at hand made the signature; newer ones may have."""
@@ -39,7 +37,10 @@ def arrival_verify(token: str, *, keys: Mapping[str, Any], address: str, names: 
         KeyUnknown: If it names a key that is not among these.
     """
     if not token:
-        raise TokenInvalid(f"Its address lacks “prolific_token”, by which Prolific signs it; {_AGAIN}.")
+        raise TokenInvalid(
+            "Its address lacks “prolific_token”, by which Prolific signs it; "
+            "open the study from its page at Prolific once more."
+        )
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
         key = next((key for key in jwt.PyJWKSet.from_dict(dict(keys)).keys if key.key_id == key_id), None)
@@ -54,16 +55,18 @@ def arrival_verify(token: str, *, keys: Mapping[str, Any], address: str, names: 
             options={"require": ["exp", "iss", "aud", "sub"], "verify_aud": False},  # the audience is compared below
         )
     except jwt.ExpiredSignatureError as error:
-        raise TokenInvalid(f"It was signed more than two minutes ago; {_AGAIN}.") from error
+        raise TokenInvalid(
+            "It was signed more than two minutes ago; open the study from its page at Prolific once more."
+        ) from error
     except jwt.PyJWTError as error:
-        raise TokenInvalid(f"Prolific has not signed it; {_AGAIN}.") from error
+        raise TokenInvalid("Prolific has not signed it; open the study from its page at Prolific once more.") from error
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     if _place(address) not in {_place(str(audience)) for audience in audiences}:
-        raise TokenInvalid(f"It was signed for another study; {_AGAIN}.")
+        raise TokenInvalid("It was signed for another study; open the study from its page at Prolific once more.")
     signed = claims.get("prolific")
     said = {str(name).lower(): value for name, value in signed.items()} if isinstance(signed, dict) else {}
     if claims["sub"] != arrival.session or said.get(names.participant.lower()) != arrival.participant:
-        raise TokenInvalid(f"It was signed for somebody else; {_AGAIN}.")
+        raise TokenInvalid("It was signed for somebody else; open the study from its page at Prolific once more.")
 
 
 def _place(address: str) -> tuple[str, str, str]:

@@ -56,6 +56,7 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
             "completed": _flag(session.state in FINISHED),
             "excluded": _flag(session.state == SessionState.EXCLUDED),
             "exclusion_reason": session.exclusion_reason,
+            "language": session.language,
             "photo": trial.photo.sha256[:16],
             "scene": trial.photo.source_sha256[:16],
             "position": str(trial.position),

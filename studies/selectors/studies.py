@@ -30,6 +30,7 @@ from studies.models import (
 from studies.selectors.photos import photos_judged
 from studies.selectors.sessions import still_running
 from studies.selectors.uploads import missing_stems
+from studies.selectors.wording import texts_in_languages
 
 DESIGN_SCHEMA = 1
 """Version of the design's JSON; a change of meaning raises it."""
@@ -196,6 +197,7 @@ def design_get(study: Study) -> dict[str, Any]:
             "question": study.question,
             "consent_text": study.consent_text,
             "instructions_text": study.instructions_text,
+            "language": study.language,
             "assignment": study.assignment,
             "practice_count": study.practice_count,
             "practice_pass": study.practice_pass,
@@ -210,6 +212,7 @@ def design_get(study: Study) -> dict[str, Any]:
             "kernel": study.kernel,
             "raters_wanted": study.raters_wanted,
         },
+        "texts": texts_in_languages(study),
         "exclusions": {
             **dataclasses.asdict(study.quality_rules),
             "incomplete": True,

@@ -4,13 +4,14 @@ import hashlib
 import secrets
 
 import numpy as np
+from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from studies import planning
-from studies.errors import ParticipantElsewhere, StudyFull, StudyNotOpen, TokenInvalid
+from studies.errors import ParticipantElsewhere, StudyFull, StudyNotOpen, TokenInvalid, gettext_noop
 from studies.models import (
     Assignment,
     Condition,
@@ -33,6 +34,7 @@ from studies.selectors.behaviour import behaviour_get
 from studies.selectors.recruitment import entry_find, recruitment_get, taken_elsewhere
 from studies.selectors.sessions import still_running
 from studies.selectors.studies import pair_options
+from studies.selectors.wording import texts_get
 from studies.statistics.quality import judge
 
 ORIGIN_TOKEN_AGE_S = 24 * 60 * 60
@@ -47,9 +49,12 @@ _STATES_FOR = {
 
 
 _NOT_OPEN = {
-    StudyState.PAUSED: "It is paused and takes no new participants for now. Come back later with the same link.",
-    StudyState.CLOSED: "It is closed and takes no more answers. Thank you for your interest.",
+    StudyState.PAUSED: gettext_noop(
+        "It is paused and takes no new participants for now. Come back later with the same link."
+    ),
+    StudyState.CLOSED: gettext_noop("It is closed and takes no more answers. Thank you for your interest."),
 }
+_NOT_YET = gettext_noop("It has not opened yet. Come back later.")
 
 
 def origin_sign(*, study: Study, origin: Origin) -> str:
@@ -75,7 +80,7 @@ def origin_verify(*, study: Study, token: str) -> Origin:
 def session_check(*, study: Study, origin: Origin) -> None:
     """Raise `StudyNotOpen`, with what to do now, if the study takes no new rater of this origin in its state."""
     if study.state not in _STATES_FOR[origin]:
-        raise StudyNotOpen(_NOT_OPEN.get(StudyState(study.state), "It has not opened yet. Come back later."))
+        raise StudyNotOpen(_NOT_OPEN.get(StudyState(study.state), _NOT_YET))
 
 
 def place_check(*, study: Study, origin: Origin) -> None:
@@ -85,7 +90,12 @@ def place_check(*, study: Study, origin: Origin) -> None:
 
 
 def session_start(
-    *, study: Study, origin: Origin = Origin.PERSON, entry_token: str = "", arrival: Arrival | None = None
+    *,
+    study: Study,
+    origin: Origin = Origin.PERSON,
+    entry_token: str = "",
+    arrival: Arrival | None = None,
+    language: str = settings.LANGUAGE_CODE,
 ) -> RatingSession:
     """Plan a session for a new rater who has consented, and keep it; a consent that comes again starts nothing.
 
@@ -95,6 +105,7 @@ def session_start(
         entry_token: The word of the consent form: a form that is sent twice gets the session that it got first. A new
             one if empty, or if it was used for another study or origin.
         arrival: Who came, if a panel says so: a participant gets the session that they got first.
+        language: In which the rater has read what they agree to, and goes on.
 
     Raises:
         ParticipantElsewhere: If the participant has a session in another study of the same group.
@@ -104,15 +115,17 @@ def session_start(
     """
     token = entry_token or token_make()
     try:
-        return _session_create(study, origin=origin, token=token, arrival=arrival)
+        return _session_create(study, origin=origin, token=token, arrival=arrival, language=language)
     except IntegrityError:
         if not RatingSession.objects.filter(entry_token=token).exists():
             raise
         # The same form, sent twice at once, finds the other.
-        return _session_create(study, origin=origin, token=token, arrival=arrival)
+        return _session_create(study, origin=origin, token=token, arrival=arrival, language=language)
 
 
-def _session_create(study: Study, *, origin: Origin, token: str, arrival: Arrival | None) -> RatingSession:
+def _session_create(
+    study: Study, *, origin: Origin, token: str, arrival: Arrival | None, language: str
+) -> RatingSession:
     """Return the session that the token or the participant started, or a new one."""
     seed = secrets.randbits(62)
     rng = np.random.default_rng(seed)
@@ -143,7 +156,8 @@ def _session_create(study: Study, *, origin: Origin, token: str, arrival: Arriva
             rater=Rater.objects.create(origin=origin),
             condition=condition,
             seed=seed,
-            consent_sha256=hashlib.sha256(study.consent_text.encode()).hexdigest(),
+            consent_sha256=hashlib.sha256(texts_get(study, language=language).consent_text.encode()).hexdigest(),
+            language=language,
             entry_token=token if used is None else token_make(),
         )
         if arrival is not None:

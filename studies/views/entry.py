@@ -4,21 +4,24 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from studies.errors import ArrivalInvalid, EvalsiteError, ParticipantElsewhere, StudyFull, StudyNotOpen, StudyUnknown
 from studies.forms import ConsentForm
-from studies.models import Origin, RatingSession, Recruitment, SessionState, Study
+from studies.models import Layout, Origin, RatingSession, Recruitment, SessionState, Study
 from studies.models.choices import token_make
 from studies.recruitment import Arrival, Outcome, mturk
 from studies.selectors.recruitment import entry_find, recruitment_get, taken_elsewhere
+from studies.selectors.wording import texts_get
 from studies.services.prolific import token_check
 from studies.services.recruitment import arrival_count, entry_refresh, ticket_read, ticket_sign
 from studies.services.sessions import origin_verify, place_check, session_check, session_start
-from studies.views.errors import ANSWERS, errors_as_pages
+from studies.views.errors import ANSWERS, errors_as_pages, words_of
 from studies.views.framing import frameable
+from studies.views.language import language_of_study
 
 OUTCOMES: dict[type[EvalsiteError], Outcome] = {
     ParticipantElsewhere: Outcome.SCREENED_OUT,
@@ -36,6 +39,7 @@ OUTCOMES: dict[type[EvalsiteError], Outcome] = {
 def entry(request: HttpRequest, study_code: str) -> HttpResponse:
     """Show what the study asks of a rater; with consent, start a session, and without, lead back to the panel."""
     study = study_get(code=study_code)
+    language_of_study(study)
     token = request.GET.get("origin", "")
     origin = origin_verify(study=study, token=token) if token else Origin.PERSON
     recruitment = recruitment_get(study)
@@ -58,7 +62,7 @@ def entry(request: HttpRequest, study_code: str) -> HttpResponse:
         status, title = ANSWERS[type(error)]
         context = {
             "title": title,
-            "words": str(error),
+            "words": words_of(error),
             "study_code": study.code,
             "origin": origin,
             "panel": recruitment.way,
@@ -118,7 +122,13 @@ def session_begin(
     form = ConsentForm(request.POST)
     if not form.is_valid():
         return None
-    return session_start(study=study, origin=origin, entry_token=form.cleaned_data["entry_token"], arrival=arrival)
+    return session_start(
+        study=study,
+        origin=origin,
+        entry_token=form.cleaned_data["entry_token"],
+        arrival=arrival,
+        language=translation.get_language(),
+    )
 
 
 def landing(
@@ -140,6 +150,8 @@ def landing(
     sent_token = form.cleaned_data.get("entry_token") if is_faulty else None
     context = {
         "study": study,
+        "texts": texts_get(study, language=translation.get_language()),
+        "is_sequential": study.layout == Layout.SEQUENTIAL,
         "form": form,
         "origin": origin,
         "entry_token": sent_token or token_make(),

@@ -6,6 +6,8 @@ from typing import Concatenate, NamedTuple, ParamSpec
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
 from studies.errors import (
     ArrivalInvalid,
@@ -32,24 +34,31 @@ class Answer(NamedTuple):
     """How an error is answered: the status, and the title of its page. The text is the error's own sentence."""
 
     status: int
-    title: str
+    title: Promise
 
 
 ANSWERS: dict[type[EvalsiteError], Answer] = {
-    ArrivalInvalid: Answer(400, "This link is not whole"),
-    ParticipantElsewhere: Answer(409, "You have been here before"),
-    PanelUnreachable: Answer(503, "We cannot check your link just now"),
-    PictureMissing: Answer(410, "This pair cannot be shown"),
-    PlanImpossible: Answer(409, "This study cannot start"),
-    SessionEnded: Answer(409, "This session has ended"),
-    SessionUnknown: Answer(404, "Nothing is kept at this address"),
-    StudyFull: Answer(409, "Every place is taken"),
-    StudyNotOpen: Answer(409, "This study is not open"),
-    StudyUnknown: Answer(404, "There is no study at this address"),
-    TokenInvalid: Answer(403, "This link cannot be used"),
-    TrialNotCurrent: Answer(409, "Another pair comes first"),
-    TrialUnknown: Answer(404, "This pair cannot be shown"),
+    ArrivalInvalid: Answer(400, gettext_lazy("This link is not whole")),
+    ParticipantElsewhere: Answer(409, gettext_lazy("You have been here before")),
+    PanelUnreachable: Answer(503, gettext_lazy("We cannot check your link just now")),
+    PictureMissing: Answer(410, gettext_lazy("This pair cannot be shown")),
+    PlanImpossible: Answer(409, gettext_lazy("This study cannot start")),
+    SessionEnded: Answer(409, gettext_lazy("This session has ended")),
+    SessionUnknown: Answer(404, gettext_lazy("Nothing is kept at this address")),
+    StudyFull: Answer(409, gettext_lazy("Every place is taken")),
+    StudyNotOpen: Answer(409, gettext_lazy("This study is not open")),
+    StudyUnknown: Answer(404, gettext_lazy("There is no study at this address")),
+    TokenInvalid: Answer(403, gettext_lazy("This link cannot be used")),
+    TrialNotCurrent: Answer(409, gettext_lazy("Another pair comes first")),
+    TrialUnknown: Answer(404, gettext_lazy("This pair cannot be shown")),
 }
+
+
+def words_of(error: EvalsiteError) -> str:
+    """Return what a rater reads of an error, in their language; of pairs that cannot be planned, no numbers."""
+    if isinstance(error, PlanImpossible):
+        return gettext("It has too few photos for a session. Please tell whoever gave you the link to the study.")
+    return error.said(gettext)
 
 
 def errors_as_pages(view: View[P]) -> View[P]:
@@ -61,7 +70,7 @@ def errors_as_pages(view: View[P]) -> View[P]:
             return view(request, *args, **kwargs)
         except tuple(ANSWERS) as error:
             status, title = ANSWERS[type(error)]
-            context = {"title": title, "words": str(error), "study_code": kwargs.get("study_code")}
+            context = {"title": title, "words": words_of(error), "study_code": kwargs.get("study_code")}
             return render(request, "studies/message.html", context, status=status)
 
     return answered
@@ -75,6 +84,6 @@ def errors_as_json(view: View[P]) -> View[P]:
         try:
             return view(request, *args, **kwargs)
         except tuple(ANSWERS) as error:
-            return JsonResponse({"error": str(error)}, status=ANSWERS[type(error)].status)
+            return JsonResponse({"error": words_of(error)}, status=ANSWERS[type(error)].status)
 
     return answered

@@ -12,6 +12,7 @@ from studies.selectors.recruitment import arrival_of
 from studies.selectors.sessions import session_get
 from studies.views.errors import errors_as_pages
 from studies.views.framing import frameable
+from studies.views.language import language_of_session
 
 
 @require_safe
@@ -21,6 +22,7 @@ from studies.views.framing import frameable
 def hand_in(request: HttpRequest, session_code: str) -> HttpResponse:
     """Offer to hand in a finished assignment. Whether it arrived is not told to us, so this page may be used again."""
     session = session_get(code=session_code)
+    language_of_session(session)
     arrival = arrival_of(session)
     if arrival is None or not arrival.submit_to or session.state not in FINISHED:
         raise Http404

@@ -14,6 +14,7 @@ from studies.selectors.sessions import session_get
 from studies.services.sessions import session_withdraw
 from studies.views.errors import errors_as_pages
 from studies.views.framing import frameable
+from studies.views.language import language_of_session
 
 
 @csrf_exempt  # The session's code is the proof, as for answers.
@@ -24,6 +25,7 @@ from studies.views.framing import frameable
 def withdraw(request: HttpRequest, session_code: str) -> HttpResponse:
     """Ask whether a rater wants to withdraw, and say what becomes of their answers; do it when asked by POST."""
     session = session_get(code=session_code)
+    language_of_session(session)
     recruitment = recruitment_get(session.study)
     if request.method == "POST":
         leads = recruitment.exit_get(Outcome.NO_CONSENT, arrival_of(session))  # before the panel's ids go
@@ -64,6 +66,7 @@ def ended_page(request: HttpRequest, session: RatingSession, *, leads: Exit) -> 
 def debrief(request: HttpRequest, session_code: str) -> HttpResponse:
     """Tell a rater who has finished how they did, as far as the study allows."""
     session = session_get(code=session_code)
+    language_of_session(session)
     if session.state not in FINISHED or not debrief_offered(session.study):
         raise Http404
     recruitment = recruitment_get(session.study)

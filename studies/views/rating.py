@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
@@ -16,9 +17,11 @@ from studies.models import ENDED, Layout, RatingSession, SessionState, Side, Stu
 from studies.recruitment import Exit, mturk
 from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
 from studies.selectors.sessions import Passage, passage_get, session_get
+from studies.selectors.wording import texts_get
 from studies.services.responses import response_record
 from studies.views.errors import errors_as_json, errors_as_pages
 from studies.views.framing import frameable
+from studies.views.language import language_of_session
 from studies.views.leaving import ended_page
 
 
@@ -29,6 +32,7 @@ from studies.views.leaving import ended_page
 def rate(request: HttpRequest, session_code: str) -> HttpResponse:
     """Show the session where it stands: one page for instructions, practice, pairs and thanks."""
     session = session_get(code=session_code)
+    language_of_session(session)
     if session.state in ENDED:
         return ended_page(request, session, leads=exit_of(session))
     if session.study.state == StudyState.CLOSED and session.state == SessionState.ACTIVE:
@@ -36,9 +40,12 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
     is_sequential = session.study.layout == Layout.SEQUENTIAL
     context = {
         "study": session.study,
+        "texts": texts_get(session.study, language=session.language),
         "is_sequential": is_sequential,
-        "first": "First" if is_sequential else "Left",
-        "second": "Second" if is_sequential else "Right",
+        "first": gettext("First") if is_sequential else gettext("Left"),
+        "second": gettext("Second") if is_sequential else gettext("Right"),
+        "first_picture": gettext("First picture") if is_sequential else gettext("Left picture"),
+        "second_picture": gettext("Second picture") if is_sequential else gettext("Right picture"),
         "origin": session.rater.origin,
         "panel": recruitment_get(session.study).way,
         "state": state_json(session),
@@ -55,6 +62,7 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
 def answer(request: HttpRequest, session_code: str) -> HttpResponse:
     """Keep an answer and say where the session stands now; after practice, also whether it was right."""
     session = session_get(code=session_code)
+    language_of_session(session)
     try:
         sent = json.loads(request.body)
     except (ValueError, RecursionError):

@@ -6,9 +6,9 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from studies.forms import ProtocolForm, texts_of
+from studies.forms import ProtocolForm
 from studies.models import Kind, Origin, Side, Study
-from studies.protocols import PRESETS
+from studies.protocols import PRESETS, texts_of
 from studies.selectors.exports import responses_rows
 from studies.selectors.responses import votes_get
 from studies.selectors.sessions import passage_get
@@ -61,13 +61,13 @@ def test_preset_has_the_numbers_of_its_source(preset: str, published: tuple[str,
 
 def test_texts_follow_layout_question_and_counts() -> None:
     settings = dict(PRESETS["founding"].settings)
-    assert "one after the other" in texts_of(settings, "founding")["instructions_text"]
+    assert "one after the other" in texts_of(settings)["instructions_text"]
     together = settings | {"layout": "simultaneous", "exposure_ms": 3000, "asks_for": "sample", "practice_count": 0}
-    words = texts_of(together, "founding")["instructions_text"]
+    words = texts_of(together)["instructions_text"]
     assert "side by side, for 3 s." in words
     assert "comes from a computer" in words
     assert "practice" not in words
-    unlimited = texts_of(together | {"exposure_ms": 0}, "founding")["instructions_text"]
+    unlimited = texts_of(together | {"exposure_ms": 0})["instructions_text"]
     assert "for as long as you like" in unlimited
 
 

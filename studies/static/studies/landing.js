@@ -9,8 +9,8 @@ if (kept !== null && typeof kept.address === "string" && kept.address.startsWith
   const link = document.getElementById("again-link");
   link.href = kept.address;
   if (kept.finished) {
-    document.getElementById("again-words").textContent = "You have finished this study already, in this browser.";
-    link.textContent = "Show my completion code";
+    document.getElementById("again-words").textContent = again.dataset.finishedWords;
+    link.textContent = again.dataset.finishedLink;
   }
   again.hidden = false;
 }

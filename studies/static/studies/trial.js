@@ -24,6 +24,8 @@ const masks = Array.from({ length: timing.mask_count }, (_, i) =>
 );
 const SIDE_OF_KEY = { ArrowLeft: "first", 1: "first", ArrowRight: "second", 2: "second" };
 
+const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
+
 const SLOW_MS = 1500;
 const VERY_SLOW_MS = 8000;
 
@@ -188,7 +190,7 @@ async function picturesFetch(state) {
     const bar = byId("arrived");
     const show = () => {
       bar.value = stimuli.share(state.trials[0]);
-      byId("arrived-words").textContent = words("arrived", { percent: Math.floor(100 * bar.value) });
+      byId("arrived-words").textContent = words("arrived", { share: percent.format(Math.floor(100 * bar.value) / 100) });
     };
     show();
     const timer = setInterval(show, 250);
