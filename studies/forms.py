@@ -215,8 +215,8 @@ def quality_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
     problems: dict[str, str] = {}
     golden, test, practice = (cleaned.get(name) for name in ("golden_count", "test_count", "practice_count"))
     misses, run, least = (cleaned.get(name) for name in ("golden_misses_allowed", "run_limit", "practice_least"))
-    needed = cleaned.get("practice_pass")
-    if needed and practice is not None and needed > practice:
+    needed = cleaned.get("practice_pass") or 0
+    if practice is not None and needed > practice:
         problems["practice_pass"] = (
             f"Of {practice} practice pairs, no more than {practice} can be right; ask for fewer."
         )
@@ -237,12 +237,26 @@ def quality_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
     main = golden + test
     if run and run > main:
         problems["run_limit"] = f"After practice come {main} pairs, so no row is as long as {run}; take less, or 0."
+    problems |= _limits_problems(cleaned, main)
     bias = cleaned.get("side_bias_p")
     if bias and side_bias(0, main) >= bias:
         problems["side_bias_p"] = (
             f"With {main} pairs even a rater who takes one side always has p = {side_bias(0, main):.2g}; "
             "have more pairs, or set it to 0."
         )
+    return problems
+
+
+def _limits_problems(cleaned: Mapping[str, Any], main: int) -> dict[str, str]:
+    """Return what makes no sense in the rules on what browsers report, with so many pairs after practice."""
+    limits = {name: cleaned.get(name) or 0 for name in ("not_in_front_limit", "automated_limit", "missed_limit")}
+    problems = {
+        name: f"After practice come {main} pairs, so that {limit} cannot be reached; take less, or 0."
+        for name, limit in limits.items()
+        if limit > main
+    }
+    if limits["missed_limit"] and cleaned.get("exposure_ms") == 0:
+        problems["missed_limit"] = "Images that stay until the answer cannot miss their exposure; take 0."
     return problems
 
 

@@ -64,7 +64,7 @@ class RatingSession(models.Model):
     state = models.CharField(max_length=9, choices=SessionState, default=SessionState.ACTIVE)
     exclusion_reason = models.CharField(max_length=40, blank=True)
     broken_rules = models.CharField(
-        max_length=120,
+        max_length=200,
         blank=True,
         help_text="Every rule that it breaks, parted by spaces; those that only mark among them.",
     )

@@ -181,6 +181,33 @@ class Study(models.Model):
         validators=[MaxValueValidator(500)],
         help_text="So many answers on one side in a row leave a session out; 0 turns the rule off.",
     )
+    left_page_limit = models.PositiveSmallIntegerField(
+        "left the page, times",
+        default=0,
+        validators=[MaxValueValidator(1_000)],
+        help_text="A rater who leaves the page so often during pairs after practice is left out; 0 turns the rule off. "
+        "A message that pops up may count as one.",
+    )
+    not_in_front_limit = models.PositiveSmallIntegerField(
+        "page not in front, pairs",
+        default=0,
+        validators=[MaxValueValidator(500)],
+        help_text="So many pairs with the page hidden or without focus while images were up leave a session out; 0 "
+        "turns the rule off.",
+    )
+    automated_limit = models.PositiveSmallIntegerField(
+        "signs of a program, answers",
+        default=0,
+        validators=[MaxValueValidator(500)],
+        help_text="So many answers with signs that a program drove the browser leave a session out; 0 turns the rule "
+        "off. Tools that help people to see or to type may look alike.",
+    )
+    missed_limit = models.PositiveSmallIntegerField(
+        "missed exposures, pairs",
+        default=0,
+        validators=[MaxValueValidator(500)],
+        help_text="So many pairs that missed their exposure leave a session out; 0 turns the rule off.",
+    )
     practice_least = models.PositiveSmallIntegerField(
         "right in practice",
         default=0,

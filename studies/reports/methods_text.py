@@ -31,14 +31,6 @@ STOPPING = {
     "sequence": "The study was to end at that number; on the way only the confidence sequence was to be seen.",
     "results": "The study was allowed to end on its results.",
 }
-QUALITY = {
-    "fast_ms": "{share} % or more of the answers faster than {value} ms",
-    "fast_share": "",
-    "median_ms_least": "a median reaction time below {value} ms",
-    "side_bias_p": "sides so uneven that an exact binomial test has p < {value}",
-    "run_limit": "{value} answers in a row on one side",
-    "practice_least": "",
-}
 MISSED_EXPOSURE = {
     "keep": "Answers whose pictures were not shown for their time are marked, and counted.",
     "repeat": "Pairs whose pictures were not shown for their time were left out and shown once more at the end.",
@@ -190,7 +182,6 @@ def _raters(design: Design, table: ResultTable | None) -> str:
     exposure = rules.pop("missed_exposure", None)
     if exposure in MISSED_EXPOSURE:
         sentences.append(MISSED_EXPOSURE[exposure])
-    sentences += _quality(rules)
     further = "; ".join(f"{name.replace('_', ' ')}: {_value(value)}" for name, value in sorted(rules.items()))
     if further:
         sentences.append(f"Further rules of the design: {further}.")
@@ -199,23 +190,6 @@ def _raters(design: Design, table: ResultTable | None) -> str:
             sentences.append("SIMULATED raters: these votes were made by a program, not by people.")
         sentences.append(flow_sentence(table))
     return " ".join(sentences)
-
-
-def _quality(rules: dict[str, Any]) -> list[str]:
-    """Return a sentence for the rules of quality that are on, and take all of them out of `rules`."""
-    found = {name: rules.pop(name, 0) for name in QUALITY}
-    share, least = found.pop("fast_share"), found.pop("practice_least")
-    reasons = [
-        wording.format(value=f"{value:g}", share=f"{100 * share:g}")
-        for name, value in found.items()
-        if value and (wording := QUALITY[name])
-    ]
-    sentences = [f"Left out, too, were sessions with {_listed(reasons)}."] if reasons else []
-    if least:
-        sentences.append(
-            f"Sessions with fewer than {least} of the last ten practice pairs right are marked, and counted."
-        )
-    return sentences
 
 
 def _analysis(design: Design, table: ResultTable | None, interval: PrintableInterval | None) -> str:

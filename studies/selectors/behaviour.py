@@ -8,7 +8,17 @@ import numpy as np
 
 from studies.models import FINISHED, Kind, Origin, RatingSession, Response, SessionState, Side, Study
 from studies.selectors.sessions import still_running
-from studies.statistics.quality import FLAGS, INCOMPLETE, RULES, Behaviour, judge
+from studies.statistics.quality import (
+    AUTOMATED,
+    EXPOSURES_MISSED,
+    FLAGS,
+    INCOMPLETE,
+    LEFT_PAGE,
+    NOT_IN_FRONT,
+    RULES,
+    Behaviour,
+    judge,
+)
 
 
 class RuleCount(NamedTuple):
@@ -29,8 +39,23 @@ class RuleCount(NamedTuple):
     is_flag: bool
 
 
+class _Answer(NamedTuple):
+    """What a rule may know of an answer, and where its photo was, for golden and practice pairs."""
+
+    kind: str
+    photo_side: str
+    chosen_side: str
+    rt_ms: int
+    is_set_aside: bool
+    focus_losses: int
+    was_hidden: bool
+    lost_focus: bool
+    automation: str
+    exposure_missed: bool
+
+
 def behaviour_get(session: RatingSession) -> Behaviour:
-    """Return golden and practice answers, times and sides of a session whose trials are all answered."""
+    """Return what the rules may know of a session whose trials are all answered."""
     return _behaviours([session.pk], are_complete=True)[session.pk]
 
 
@@ -56,22 +81,31 @@ def rule_counts(study: Study, *, origin: Origin) -> list[RuleCount]:
 
 
 def _behaviours(sessions: Iterable[int], *, are_complete: bool) -> dict[int, Behaviour]:
-    """Return each session's behaviour; answers that were set aside are no part of it."""
-    answers: dict[int, list[tuple[str, str, str, int]]] = {pk: [] for pk in sessions}
-    rows = Response.objects.filter(trial__session__in=answers, is_set_aside=False).order_by("trial__position")
-    columns = ("trial__session", "trial__kind", "trial__photo_side", "chosen_side", "rt_ms")
-    for session, kind, photo_side, chosen_side, rt_ms in rows.values_list(*columns):
-        answers[session].append((kind, photo_side, chosen_side, rt_ms))
-    return {
-        session: Behaviour(
-            golden_correct=_bools(chosen == side for kind, side, chosen, _ in given if kind == Kind.GOLDEN),
-            practice_correct=_bools(chosen == side for kind, side, chosen, _ in given if kind == Kind.PRACTICE),
-            rt_ms=np.array([rt_ms for kind, _, _, rt_ms in given if kind != Kind.PRACTICE], dtype=np.int64),
-            chosen_first=_bools(chosen == Side.FIRST for kind, _, chosen, _ in given if kind != Kind.PRACTICE),
-            is_complete=are_complete,
-        )
-        for session, given in answers.items()
-    }
+    """Return each session's behaviour; of answers that were set aside, only what the browser reported."""
+    answers: dict[int, list[_Answer]] = {pk: [] for pk in sessions}
+    rows = Response.objects.filter(trial__session__in=answers).order_by("trial__position")
+    columns = ("trial__kind", "trial__photo_side", *_Answer._fields[2:])
+    for session, kind, photo_side, *rest in rows.values_list("trial__session", *columns):
+        answers[session].append(_Answer(kind, photo_side, *rest))
+    return {session: _behaviour(given, is_complete=are_complete) for session, given in answers.items()}
+
+
+def _behaviour(given: list[_Answer], *, is_complete: bool) -> Behaviour:
+    main = [one for one in given if one.kind != Kind.PRACTICE]
+    judged = [one for one in main if not one.is_set_aside]
+    return Behaviour(
+        golden_correct=_bools(one.chosen_side == one.photo_side for one in judged if one.kind == Kind.GOLDEN),
+        practice_correct=_bools(one.chosen_side == one.photo_side for one in given if one.kind == Kind.PRACTICE),
+        rt_ms=np.array([one.rt_ms for one in judged], dtype=np.int64),
+        chosen_first=_bools(one.chosen_side == Side.FIRST for one in judged),
+        noticed={
+            LEFT_PAGE: sum(one.focus_losses for one in main),
+            NOT_IN_FRONT: sum(one.was_hidden or one.lost_focus for one in main),
+            AUTOMATED: sum(one.automation != "" for one in main),
+            EXPOSURES_MISSED: sum(one.exposure_missed for one in main),
+        },
+        is_complete=is_complete,
+    )
 
 
 def _bools(values: Iterable[bool]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -1,8 +1,8 @@
 """Which sessions are left out of the table: rules that are fixed before a study opens.
 
-A rule sees how a rater behaved: golden answers, times, sides, completion. It never sees the fool votes: `Behaviour` has
-no place for them, and a rule that saw them could choose the result it likes. Whom a rule leaves out stays in the export
-and in the column of everyone who completed.
+A rule sees how a rater behaved: golden answers, times, sides, completion, and what the browser reported. It never sees
+the fool votes: `Behaviour` has no place for them, and a rule that saw them could choose the result it likes. Whom a
+rule leaves out stays in the export and in the column of everyone who completed.
 
 A rule errs on both sides. `operating_figures` says how often: careless raters who pass, careful ones who are excluded.
 """
@@ -22,6 +22,10 @@ GOLDEN_MISSED = "golden_missed"
 TOO_FAST = "too_fast"
 ONE_SIDED = "one_sided"
 SAME_SIDE_RUN = "same_side_run"
+LEFT_PAGE = "left_page"
+NOT_IN_FRONT = "not_in_front"
+AUTOMATED = "automated"
+EXPOSURES_MISSED = "exposures_missed"
 PRACTICE_FAILED = "practice_failed"
 
 RULES: dict[str, str] = {
@@ -30,6 +34,10 @@ RULES: dict[str, str] = {
     TOO_FAST: "answered too fast",
     ONE_SIDED: "favoured one side",
     SAME_SIDE_RUN: "chose one side too often in a row",
+    LEFT_PAGE: "left the page too often",
+    NOT_IN_FRONT: "had the page hidden or without focus in too many pairs",
+    AUTOMATED: "showed signs of a program in too many answers",
+    EXPOSURES_MISSED: "missed the exposure of too many pairs",
     PRACTICE_FAILED: "got few of the last practice pairs right",
 }
 """Every rule and what people read for it. A session that breaks several is counted under the first of them."""
@@ -57,6 +65,10 @@ class QualityRules:
         median_ms_least: A session with a median below this is excluded.
         side_bias_p: A session is excluded if an exact binomial test of its sides has a smaller p-value.
         run_limit: So many answers on the same side in a row exclude a session.
+        left_page_limit: A rater who left the page so often during pairs after practice is excluded.
+        not_in_front_limit: So many pairs with the page hidden or without focus while pictures were up exclude.
+        automated_limit: So many answers with a sign that a program drove the browser exclude.
+        missed_limit: So many pairs that missed their exposure exclude.
         practice_least: A session with fewer of its last ten practice pairs right is flagged, not excluded.
     """
 
@@ -66,6 +78,10 @@ class QualityRules:
     median_ms_least: int = 0
     side_bias_p: float = 0.0
     run_limit: int = 0
+    left_page_limit: int = 0
+    not_in_front_limit: int = 0
+    automated_limit: int = 0
+    missed_limit: int = 0
     practice_least: int = 0
 
     def __post_init__(self) -> None:
@@ -96,7 +112,17 @@ class QualityRules:
             causes.append(f"p < {self.side_bias_p:g} in an exact two-sided binomial test of the sides chosen")
         if self.run_limit:
             causes.append(f"{self.run_limit} answers or more in a row on one side")
+        causes += [f"{least} {what} or more" for _, least, what in self.limits() if least]
         return tuple(causes)
+
+    def limits(self) -> tuple[tuple[str, int, str], ...]:
+        """Return the rules on what a browser reported: their name, from which count on they exclude, and of what."""
+        return (
+            (LEFT_PAGE, self.left_page_limit, "departures from the page during pairs"),
+            (NOT_IN_FRONT, self.not_in_front_limit, "pairs with the page hidden or without focus"),
+            (AUTOMATED, self.automated_limit, "answers with signs of a program"),
+            (EXPOSURES_MISSED, self.missed_limit, "pairs that missed their exposure"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +176,9 @@ class Behaviour:
         rt_ms: (n,) int: reaction times of the answers after practice, in order.
         chosen_first: (n,) bool: for the same answers, whether the first side was chosen. Where the photo was
             is not told.
+        noticed: Rule -> what the browser reported after practice, counted: how often the rater left the page, pairs
+            with the page not in front, answers with signs of a program, pairs that missed their exposure. Those left
+            out since they missed it are among them. A rule that is not named counts 0.
         is_complete: Whether the session reached its end.
     """
 
@@ -157,6 +186,7 @@ class Behaviour:
     practice_correct: Truths = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     rt_ms: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     chosen_first: Truths = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    noticed: Mapping[str, int] = field(default_factory=dict)
     is_complete: bool = True
 
     def __post_init__(self) -> None:
@@ -165,6 +195,9 @@ class Behaviour:
             column = getattr(self, name)
             if column.ndim != 1 or column.dtype != np.bool_:
                 raise ValueError(f"{name} must be a row of bools, got {column.dtype} of shape {column.shape}")
+        unknown = set(self.noticed) - {rule for rule, _, _ in QualityRules().limits()}
+        if unknown:
+            raise ValueError(f"noticed may count what the rules on browsers ask for, got {min(unknown)!r}")
         if self.rt_ms.shape != self.chosen_first.shape:
             raise ValueError(
                 f"rt_ms and chosen_first must be aligned, got shapes {self.rt_ms.shape} and {self.chosen_first.shape}"
@@ -207,6 +240,7 @@ def judge(behaviour: Behaviour, rules: QualityRules) -> Verdict:
         TOO_FAST: is_too_fast(behaviour.rt_ms, rules),
         ONE_SIDED: side_bias(int(behaviour.chosen_first.sum()), behaviour.chosen_first.size) < rules.side_bias_p,
         SAME_SIDE_RUN: 0 < rules.run_limit <= longest_run(behaviour.chosen_first),
+        **{rule: 0 < least <= behaviour.noticed.get(rule, 0) for rule, least, _ in rules.limits()},
         PRACTICE_FAILED: behaviour.practice_correct.size >= PRACTICE_LAST
         and int(behaviour.practice_correct[-PRACTICE_LAST:].sum()) < rules.practice_least,
     }
@@ -333,6 +367,11 @@ def operating_figures(
         )
     found = [_golden_figures(rules, n_golden)]
     found += [figures(rules, n_main) for figures in (_fast_figures, _side_figures, _run_figures)]
+    found += [
+        OperatingFigures(rule=rule, effect=f"out at {least} {what}", passes=(), hit=())
+        for rule, least, what in rules.limits()
+        if least > 0 and (rule == LEFT_PAGE or least <= n_main)
+    ]
     if rules.practice_least and n_practice >= PRACTICE_LAST:
         least = min(rules.practice_least, PRACTICE_LAST)
         found.append(

@@ -281,6 +281,11 @@ def test_figures_of_the_rules_stand_beside_them_and_follow_what_is_typed(
     assert "marked below 6 of the last 10" in text
     assert "sent back" not in text
     text = client.get(address("figures", study), typed | {"practice_pass": 8}).content.decode()
+    reported = typed | {"left_page_limit": 3, "missed_limit": 9}
+    text = client.get(address("figures", study), reported).content.decode()
+    for words in ("out at 3 departures from the page", "out at 9 pairs that missed", "only a pilot tells"):
+        assert words in text
+    text = client.get(address("figures", study), typed | {"practice_pass": 8}).content.decode()
     for words in ("sent back below 8 of 10 right, twice", "<strong>10.6 %</strong>", "<strong>10.4 %</strong>"):
         assert words in text
     study.refresh_from_db()
@@ -302,6 +307,11 @@ def test_figures_of_a_foreign_study_are_not_shown(client: Client) -> None:
         ({"run_limit": 9}, "After practice come 5 pairs, so no row is as long as 9"),
         ({"side_bias_p": 0.001}, "even a rater who takes one side always has p = 0.062"),
         ({"practice_least": 6}, "looks at the last 10 practice pairs, but there are 2"),
+        ({"automated_limit": 6}, "After practice come 5 pairs, so that 6 cannot be reached"),
+        (
+            {"missed_limit": 2, "exposure_ms": 0, "layout": "simultaneous"},
+            "Images that stay until the answer cannot miss their exposure",
+        ),
         ({"practice_pass": 3}, "Of 2 practice pairs, no more than 2 can be right"),
         ({"practice_least": 11, "practice_count": 10}, "less than or equal to 10"),
         ({"fast_share": 20}, "less than or equal to 1"),

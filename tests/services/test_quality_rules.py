@@ -9,7 +9,7 @@ from studies.models import Kind, Origin, RatingSession, Side
 from studies.selectors.exports import responses_rows
 from studies.selectors.results import result_table
 from studies.services.responses import response_record
-from tests.factories import make_open_study, make_session
+from tests.factories import make_open_study, make_session, make_small_study
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +55,36 @@ def test_session_is_judged_at_its_end_and_every_broken_rule_is_kept(
     assert (session.exclusion_reason, session.broken_rules) == (reason, broken)
     assert session.state == ("excluded" if reason else "complete")
     assert session.completion_code  # whoever is left out of the table is still told that they are done
+
+
+SIGNS: dict[str, dict[str, Any]] = {
+    "left_page": {"focus_losses": 1},
+    "not_in_front": {"lost_focus": True},
+    "automated": {"automation": "webdriver"},
+    "exposures_missed": {"exposure_second_ms": 1200.0},
+}
+
+
+@pytest.mark.parametrize("missed_exposure", ["keep", "leave_out"])
+def test_what_browsers_reported_leaves_sessions_out_by_rules_fixed_before(missed_exposure: str) -> None:
+    limits: dict[str, Any] = {"left_page_limit": 2, "not_in_front_limit": 2, "automated_limit": 2, "missed_limit": 2}
+    study = make_small_study(practice_count=2, test_count=3, missed_exposure=missed_exposure, **limits)
+    plain = {"rt_ms": 900, "exposure_first_ms": 1000.0, "exposure_second_ms": 1000.0, "was_hidden": False}
+    for rule, sign in SIGNS.items():
+        for count, reason in ((1, ""), (2, rule)):
+            session = make_session(study, answers=[])
+            for trial in session.trials.order_by("position"):
+                # In practice everybody shows the sign: it is for learning, and counts for nothing.
+                shows = trial.kind == Kind.PRACTICE or trial.position < 2 + count
+                given = plain | (sign if shows else {})
+                response_record(session=session, trial_code=trial.code, chosen_side=Side(trial.photo_side), **given)
+            session.refresh_from_db()
+            assert (session.exclusion_reason, session.broken_rules) == (reason, reason), (rule, count)
+    table = result_table(study)
+    assert dict(table.flow.excluded) == dict.fromkeys(SIGNS, 1)
+    assert (table.flow.completed, table.flow.counted) == (8, 4)
+    (row,) = [row for row in table.rows if row.role == "test"]
+    assert row.n_responses_all > row.n_responses > 0
 
 
 def test_one_sided_session_is_left_out_by_the_exact_test() -> None:
