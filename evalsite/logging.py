@@ -87,6 +87,7 @@ def logging_config(*, level: str, log_format: LogFormat) -> dict[str, Any]:
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             # One line for every library call below this level says nothing about a study.
             "celery.redirected": {"level": "WARNING"},
+            "fontTools": {"level": "WARNING"},
             "matplotlib": {"level": "WARNING"},
             "PIL": {"level": "WARNING"},
         },
