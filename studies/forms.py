@@ -293,7 +293,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
                 "As long as these texts are the protocol's own, their numbers follow the settings below, and raters "
                 "read them in the language of the interface. What you write yourself is shown as it is."
             ),
-            ("language", "question", "consent_text", "instructions_text"),
+            ("language", "question", "consent_text", "instructions_text", "debriefing_text"),
         ),
         (
             "A session",
@@ -339,6 +339,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "question",
             "consent_text",
             "instructions_text",
+            "debriefing_text",
             "assignment",
             "practice_count",
             "practice_pass",
@@ -369,6 +370,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "comparison_family": forms.RadioSelect,
             "consent_text": forms.Textarea(attrs={"rows": 6}),
             "instructions_text": forms.Textarea(attrs={"rows": 8}),
+            "debriefing_text": forms.Textarea(attrs={"rows": 6}),
         }
         error_messages = {"slug": {"unique": "Another study has this short name; choose another one."}}
 
@@ -413,6 +415,10 @@ class ProtocolForm(AdminForm, forms.ModelForm):
     def clean_instructions_text(self) -> str:
         """Keep lines as they are counted everywhere else, whatever the browser sends."""
         return lines_normalise(self.cleaned_data["instructions_text"])
+
+    def clean_debriefing_text(self) -> str:
+        """Keep lines as they are counted everywhere else, whatever the browser sends."""
+        return lines_normalise(self.cleaned_data["debriefing_text"])
 
     def clean(self) -> dict[str, Any]:
         """Say the database's rules on golden pairs as sentences, and keep the numbers in the texts true."""

@@ -123,9 +123,13 @@ class Study(models.Model):
         help_text="What each rater was shown is kept with their session.",
     )
     question = models.CharField(max_length=200, default="Which image, would you guess, is from a camera?")
-    consent_text = models.TextField(help_text="What raters agree to before they start. Blank lines part paragraphs.")
-    instructions_text = models.TextField(
-        "instructions", help_text="Shown before practice. Blank lines part paragraphs."
+    consent_text = models.TextField(help_text="What raters agree to before they start, in Markdown.")
+    instructions_text = models.TextField("instructions", help_text="Shown before practice, in Markdown.")
+    debriefing_text = models.TextField(
+        "debriefing",
+        blank=True,
+        help_text="What raters are told at the end, such as what the study is for; in Markdown, or empty. "
+        "Texts have paragraphs, headings, lists, emphasis and links; pictures and HTML are not shown.",
     )
     assignment = models.CharField(max_length=16, choices=Assignment, default=Assignment.ONE_CONDITION)
     practice_count = models.PositiveSmallIntegerField(

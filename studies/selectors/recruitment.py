@@ -85,6 +85,6 @@ def framed_by(*, study_code: str, session_code: str) -> list[str]:
 
 
 def debrief_offered(study: Study) -> bool:
-    """Return whether raters of the study learn at the end how they did."""
+    """Return whether raters of the study are told more at the end: what it was for, or how they did."""
     recruitment = recruitment_get(study)
-    return recruitment.shows_score or recruitment.shows_pairs
+    return recruitment.shows_score or recruitment.shows_pairs or bool(study.debriefing_text)

@@ -197,6 +197,7 @@ def design_get(study: Study) -> dict[str, Any]:
             "question": study.question,
             "consent_text": study.consent_text,
             "instructions_text": study.instructions_text,
+            "debriefing_text": study.debriefing_text,
             "language": study.language,
             "assignment": study.assignment,
             "practice_count": study.practice_count,

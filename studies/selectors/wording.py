@@ -18,6 +18,7 @@ class Texts(NamedTuple):
     question: str
     consent_text: str
     instructions_text: str
+    debriefing_text: str = ""
 
 
 def texts_get(study: Study, *, language: str) -> Texts:

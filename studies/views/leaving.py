@@ -11,6 +11,7 @@ from studies.recruitment import Exit, Outcome
 from studies.selectors.debrief import pairs_told, score_get
 from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
 from studies.selectors.sessions import session_get
+from studies.selectors.wording import texts_get
 from studies.services.sessions import session_withdraw
 from studies.views.errors import errors_as_pages
 from studies.views.framing import frameable
@@ -74,6 +75,7 @@ def debrief(request: HttpRequest, session_code: str) -> HttpResponse:
         "study": session.study,
         "origin": session.rater.origin,
         "session": session,
+        "texts": texts_get(session.study, language=session.language),
         "score": score_get(session) if recruitment.shows_score else None,
         "groups": pairs_told(session) if recruitment.shows_pairs else [],
     }

@@ -37,6 +37,7 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
         return ended_page(request, session, leads=exit_of(session))
     if session.study.state == StudyState.CLOSED and session.state == SessionState.ACTIVE:
         raise StudyNotOpen("It was closed before you had finished. What you answered is kept. Thank you.")
+    recruitment = recruitment_get(session.study)
     is_sequential = session.study.layout == Layout.SEQUENTIAL
     context = {
         "study": session.study,
@@ -47,10 +48,11 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
         "first_picture": gettext("First picture") if is_sequential else gettext("Left picture"),
         "second_picture": gettext("Second picture") if is_sequential else gettext("Right picture"),
         "origin": session.rater.origin,
-        "panel": recruitment_get(session.study).way,
+        "panel": recruitment.way,
         "state": state_json(session),
         "session": session,
         "has_debrief": debrief_offered(session.study),
+        "tells_score": recruitment.shows_score or recruitment.shows_pairs,
     }
     return render(request, "studies/rate.html", context)
 

@@ -153,3 +153,27 @@ def test_language_is_exported_with_each_answer() -> None:
     RatingSession.objects.filter(pk=make_session(study).pk).update(language="pt")
     header, first, *_ = responses_rows(study, origin=Origin.PERSON)
     assert first[header.index("language")] == "pt"
+
+
+def test_texts_of_the_study_are_read_as_markdown_wherever_they_stand(client: Client) -> None:
+    hostile = "<script>alert(1)</script> ![seen](https://x.example/a.png)"
+    texts = {
+        name: f"About **{name}**.\n\n{hostile}" for name in ("consent_text", "instructions_text", "debriefing_text")
+    }
+    study = make_open_study(practice_count=0, test_count=2, golden_count=0, **texts)
+    session = make_session(study)
+    for name, view, code in (
+        ("consent_text", "entry", study.code),
+        ("instructions_text", "rate", session.code),
+        ("debriefing_text", "debrief", session.code),
+    ):
+        text = read(client, reverse(f"studies:{view}", args=[code]))
+        assert f"<p>About <strong>{name}</strong>.</p>" in text
+        assert "<script>alert" not in text
+        assert "<img" not in text
+    assert "Read what this study is about" in read(client, reverse("studies:rate", args=[session.code]))
+
+
+def test_without_a_debriefing_nothing_is_offered_at_the_end(client: Client) -> None:
+    session = make_session(make_open_study())
+    assert client.get(reverse("studies:debrief", args=[session.code])).status_code == 404

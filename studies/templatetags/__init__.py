@@ -1,0 +1,1 @@
+"""What templates of the studies can do beyond Django's own."""
