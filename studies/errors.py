@@ -70,6 +70,10 @@ class ConfigInvalid(EvalsiteError):
     """A training config cannot be used; the message names the key and the cure."""
 
 
+class DesignInvalid(EvalsiteError):
+    """A file of a design cannot be made into a study here; the message names the place, the value and the cure."""
+
+
 class EvaluationImpossible(EvalsiteError):
     """Photos, conditions and checkpoints that were given do not go together; the message says why and what would."""
 

@@ -65,6 +65,14 @@ class AdminForm(forms.BaseForm):
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
 
 
+def photo_sets_offer(form: forms.BaseForm, photo_sets: QuerySet[PhotoSet], *names: str) -> None:
+    """Let a form's fields of these names choose among photo sets."""
+    for name in names:
+        field = form.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 -- tells mypy what the form declares
+        field.queryset = photo_sets
+
+
 class FilesInput(forms.ClearableFileInput):
     """A file field that takes several files at once."""
 
@@ -173,10 +181,7 @@ class StudyCreateForm(AdminForm, forms.ModelForm):
 
     def __init__(self, *args: Any, photo_sets: QuerySet[PhotoSet], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("photo_set", "bank"):
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 -- tells mypy what the class above declares
-            field.queryset = photo_sets
+        photo_sets_offer(self, photo_sets, "photo_set", "bank")
         self.fields["slug"].widget.attrs["data-slug-of"] = self["title"].id_for_label
 
     def clean_bank(self) -> PhotoSet | None:
@@ -198,6 +203,48 @@ class StudyCreateForm(AdminForm, forms.ModelForm):
         """Yield each preset's radio button with the source of the protocol."""
         for radio in self["preset"]:
             yield radio, PRESETS[str(radio.data["value"])].source
+
+
+class StudyCloneForm(AdminForm, forms.ModelForm):
+    """The names of a clone; all else is as in the study."""
+
+    class Meta:
+        """Fields that differ."""
+
+        model = Study
+        fields = ("title", "slug")
+        error_messages = {"slug": {"unique": "Another study has this short name; choose another one."}}
+
+
+class DesignImportForm(AdminForm, forms.Form):
+    """A design, and where its photos are."""
+
+    design = forms.FileField(
+        help_text="The JSON that “Download as JSON” on a study's page gives.",
+        widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
+    )
+    photo_set = forms.ModelChoiceField(
+        label="Photos",
+        queryset=PhotoSet.objects.none(),
+        empty_label="choose a photo set",
+        help_text="The design's photos are found in it by their SHA-256; others in it are left out.",
+    )
+    bank = forms.ModelChoiceField(
+        label="Bank for nearest neighbour",
+        queryset=PhotoSet.objects.none(),
+        required=False,
+        empty_label="find it by its digest",
+    )
+    slug = forms.SlugField(
+        label="Another short name",
+        max_length=50,
+        required=False,
+        help_text="Empty: the design's own. It is part of the design, so another one gives another hash.",
+    )
+
+    def __init__(self, *args: Any, photo_sets: QuerySet[PhotoSet], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        photo_sets_offer(self, photo_sets, "photo_set", "bank")
 
 
 REFERENCE_HELP = "The condition that the others are compared with, where each is compared with one."
@@ -630,9 +677,7 @@ class ConditionForm(AdminForm, forms.Form):
         self, *args: Any, photo_sets: QuerySet[PhotoSet], checkpoints: Mapping[str, tuple[str, ...]], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        bank = self.fields["bank"]
-        assert isinstance(bank, forms.ModelChoiceField)  # noqa: S101 -- tells mypy what the class above declares
-        bank.queryset = photo_sets
+        photo_sets_offer(self, photo_sets, "bank")
         for method in METHODS.values():
             for parameter in method.parameters:
                 name = f"{method.slug}__{parameter.name}"

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from studies.admin import (
+    study_designs,
     study_exports,
     study_page,
     study_pictures,
@@ -99,6 +100,7 @@ class StudyAdmin(OwnedAdmin):
             "table": ("table/<slug:format_name>", require_safe(study_exports.table_view)),
             "figure": ("figures/<slug:name>.<slug:file_format>", require_safe(study_exports.figure_view)),
             "samples": ("samples.png", require_safe(study_exports.samples_view)),
+            "clone": ("clone/", study_designs.clone_view),
             "pictures": (PICTURES, study_pictures.pictures_view),
             "pictures_take": (f"{PICTURES}take/", require_POST(study_pictures.take_view)),
             "pictures_discard": (f"{PICTURES}discard/", require_POST(study_pictures.discard_view)),
@@ -114,7 +116,17 @@ class StudyAdmin(OwnedAdmin):
             methods = ["GET", "HEAD", "POST"] if step.confirmation else ["POST"]
             view = require_http_methods(methods)(partial(study_steps.step_view, step=step))
             addresses.append(path(f"<int:object_id>/{name}/", self._door(view), name=f"studies_study_{name}"))
-        return [*addresses, *super().get_urls()]
+        importing = path("import/", self.admin_site.admin_view(self.import_view), name="studies_study_import")
+        return [importing, *addresses, *super().get_urls()]
+
+    def import_view(self, request: HttpRequest) -> HttpResponse:
+        """Make a study from the design in a file."""
+        return study_designs.import_view(request, model_admin=self, photo_sets=self._photo_sets(request))
+
+    def _photo_sets(self, request: HttpRequest) -> QuerySet[PhotoSet]:
+        """Return the photo sets that the researcher may use."""
+        photo_sets = PhotoSet.objects.order_by("name")
+        return photo_sets if request.user.is_superuser else photo_sets.filter(owner=researcher_of(request))
 
     def _door(self, view: StudyView) -> StudyView:
         """Let only those in who own the study, and turn what they can put right into a message."""
@@ -132,10 +144,8 @@ class StudyAdmin(OwnedAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Make a draft study from a preset."""
-        photo_sets = PhotoSet.objects.order_by("name")
+        photo_sets = self._photo_sets(request)
         researcher = researcher_of(request)
-        if not researcher.is_superuser:
-            photo_sets = photo_sets.filter(owner=researcher)
         initial = {"photo_set": request.GET.get("photo_set", ""), "preset": "founding", "seed": 0}
         form = StudyCreateForm(request.POST or None, initial=initial, photo_sets=photo_sets)
         if request.method == "POST" and form.is_valid():

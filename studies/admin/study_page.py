@@ -19,6 +19,7 @@ from studies.protocols import ANSWER_MS, PRESETS
 from studies.reports.palette import ConditionStyle, condition_style
 from studies.selectors.behaviour import rule_counts
 from studies.selectors.conduct import conduct_get
+from studies.selectors.photos import photos_judged
 from studies.selectors.progress import ConditionProgress, StudyProgress, progress_get
 from studies.selectors.recruitment import arrivals_get, recruitment_get
 from studies.selectors.results import origins_present
@@ -126,7 +127,7 @@ def study_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
         "is_preparing": study.state == StudyState.PREPARING,
         "has_samples": bool(progress.samples_total) and progress.samples_ready == progress.samples_total,
         "strip": study.photo_set.photos.order_by("pk")[:STRIP_LENGTH],
-        "photo_count": study.study_photos.count() if study.is_frozen else study.photo_set.photos.count(),
+        "photo_count": photos_judged(study).count(),
         "sessions": sessions,
         "simulated": simulated if Origin.SIMULATED in origins_present(study) else [],
         "preview_count": sum(row.count for row in previews),
@@ -185,7 +186,7 @@ def next_step(study: Study, *, progress: StudyProgress, problems: list[str]) -> 
 
 
 def _next_of_draft(study: Study, progress: StudyProgress, problems: list[str]) -> NextStep:
-    photos = study.photo_set.photos.count()
+    photos = photos_judged(study).count()
     if photos < study.practice_count + study.main_count:
         photo_set = reverse("admin:studies_photoset_change", args=[study.photo_set_id])
         return NextStep("The photo set has too few photos yet.", "Add photos", photo_set)

@@ -105,6 +105,12 @@ class Study(models.Model):
         PhotoSet, models.PROTECT, related_name="studies", help_text="The photos to be judged."
     )
     seed = models.PositiveIntegerField(default=0, help_text="Of the samples and of the choice of practice photos.")
+    photos_fixed = models.BooleanField(
+        default=False, editable=False, help_text="The photos are those of an imported design, not all of the set."
+    )
+    imported_sha256 = models.CharField(
+        "SHA-256 of the imported design", max_length=64, blank=True, editable=False, help_text="Empty: made here."
+    )
 
     preset = models.CharField("protocol preset", max_length=40, default="founding", editable=False)
     layout = models.CharField(max_length=13, choices=Layout, default=Layout.SEQUENTIAL)

@@ -11,8 +11,8 @@ from studies.models import Photo, Study, StudyState
 
 
 def photos_judged(study: Study) -> QuerySet[Photo]:
-    """Return the study's photos; those of a draft are taken from its set when it is prepared."""
-    if study.state == StudyState.DRAFT:
+    """Return the study's photos; a draft takes all of its set when it is prepared, unless they are fixed."""
+    if study.state == StudyState.DRAFT and not study.photos_fixed:
         return Photo.objects.filter(photo_set=study.photo_set_id)
     return Photo.objects.filter(study_photos__study=study)
 

@@ -23,12 +23,19 @@ def pictures_read(files: Iterable[FieldFile]) -> NDArray[np.uint8]:
 
 
 def bank_get(photo_set: PhotoSet) -> Bank:
-    """Read a photo set as a nearest-neighbour bank, in the order of its photos."""
-    photos = list(photo_set.photos.order_by("pk"))
+    """Read a photo set as a nearest-neighbour bank, in the order of the photos' digests, which is the same anywhere."""
+    photos = list(photo_set.photos.order_by("sha256"))
     if not photos:
         empty = np.empty((0, 1, 1, 3), np.uint8)
         return Bank(empty, empty, "")
-    digest = images.sha256_of("".join(photo.sha256 for photo in photos).encode())
     return Bank(
-        pictures_read(photo.low_res for photo in photos), pictures_read(photo.high_res for photo in photos), digest
+        pictures_read(photo.low_res for photo in photos),
+        pictures_read(photo.high_res for photo in photos),
+        bank_digest(photo_set),
     )
+
+
+def bank_digest(photo_set: PhotoSet) -> str:
+    """Return the SHA-256 of a bank: of its photos' digests, in the order of the alphabet."""
+    digests = photo_set.photos.order_by("sha256").values_list("sha256", flat=True)
+    return images.sha256_of("".join(digests).encode())

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,31 @@ from studies.selectors.wording import texts_in_languages
 
 DESIGN_SCHEMA = 1
 """Version of the design's JSON; a change of meaning raises it."""
+
+PROTOCOL = (
+    "preset",
+    "layout",
+    "asks_for",
+    "question",
+    "consent_text",
+    "instructions_text",
+    "debriefing_text",
+    "language",
+    "assignment",
+    "practice_count",
+    "practice_pass",
+    "test_count",
+    "golden_count",
+    "lead_in_ms",
+    "exposure_ms",
+    "gap_ms",
+    "mask_count",
+    "mask_ms",
+    "display_scale",
+    "kernel",
+    "raters_wanted",
+)
+"""Fields of a study that stand in the design as its protocol."""
 
 NAMED = 5
 """So many of the photos that lack something are named."""
@@ -149,6 +174,9 @@ def _plan_problems(study: Study) -> list[str]:
 def pair_options(study: Study, *, conditions: Sequence[int], origin: Origin) -> list[planning.PairOption]:
     """Return what a session may show: practice and test pairs of the conditions, and every golden pair.
 
+    Their order, and the numbers of the conditions, follow from the design alone: the same study elsewhere has the same
+    plans from the same seeds.
+
     Args:
         study: The study.
         conditions: Primary keys of the tested conditions of this session.
@@ -161,8 +189,8 @@ def pair_options(study: Study, *, conditions: Sequence[int], origin: Origin) -> 
         Pair.objects.filter(study=study)
         .filter(Q(kind=Kind.GOLDEN) | Q(sample__condition__in=conditions))
         .annotate(seen=Count("trials", filter=counted))
-        .order_by("pk")
-        .values_list("pk", "sample__photo_id", "sample__condition_id", "kind", "sample__sha256", "seen")
+        .order_by("sample__condition__position", "sample__photo__sha256")
+        .values_list("pk", "sample__photo_id", "sample__condition__position", "kind", "sample__sha256", "seen")
     )
     return [planning.PairOption(*row) for row in rows]
 
@@ -190,29 +218,7 @@ def design_get(study: Study) -> dict[str, Any]:
         "study": study.slug,
         "title": study.title,
         "seed": study.seed,
-        "protocol": {
-            "preset": study.preset,
-            "layout": study.layout,
-            "asks_for": study.asks_for,
-            "question": study.question,
-            "consent_text": study.consent_text,
-            "instructions_text": study.instructions_text,
-            "debriefing_text": study.debriefing_text,
-            "language": study.language,
-            "assignment": study.assignment,
-            "practice_count": study.practice_count,
-            "practice_pass": study.practice_pass,
-            "test_count": study.test_count,
-            "golden_count": study.golden_count,
-            "lead_in_ms": study.lead_in_ms,
-            "exposure_ms": study.exposure_ms,
-            "gap_ms": study.gap_ms,
-            "mask_count": study.mask_count,
-            "mask_ms": study.mask_ms,
-            "display_scale": study.display_scale,
-            "kernel": study.kernel,
-            "raters_wanted": study.raters_wanted,
-        },
+        "protocol": {name: getattr(study, name) for name in PROTOCOL},
         "texts": texts_in_languages(study),
         "exclusions": {
             **dataclasses.asdict(study.quality_rules),
@@ -250,4 +256,9 @@ def design_json(study: Study) -> str:
     """Return the design as canonical JSON: keys sorted, no spaces, UTF-8. The frozen one once the study was opened."""
     if study.is_frozen:
         return study.design
-    return json.dumps(design_get(study), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return canonical_json(design_get(study))
+
+
+def canonical_json(design: Mapping[str, Any]) -> str:
+    """Return a design in the one form that is hashed: keys sorted, no spaces, letters as they are."""
+    return json.dumps(design, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

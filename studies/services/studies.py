@@ -160,7 +160,7 @@ def study_prepare(*, study: Study) -> None:
             status=SampleStatus.PENDING, reason=""
         )
         _complete_or_raise(study)
-        if study.state == StudyState.DRAFT:
+        if study.state == StudyState.DRAFT and not study.photos_fixed:
             photos_take(study=study)
         _state_save(study, StudyState.PREPARING)
 
