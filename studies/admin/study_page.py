@@ -21,7 +21,7 @@ from studies.selectors.behaviour import rule_counts
 from studies.selectors.conduct import conduct_get
 from studies.selectors.photos import photos_judged
 from studies.selectors.progress import ConditionProgress, StudyProgress, progress_get
-from studies.selectors.recruitment import arrivals_get, recruitment_get
+from studies.selectors.recruitment import arrivals_get, hand_ins_get, recruitment_get
 from studies.selectors.results import origins_present
 from studies.selectors.studies import study_problems
 from studies.selectors.uploads import missing_stems
@@ -115,6 +115,7 @@ def study_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
         "vote_link": entrance_url(request, study),
         "has_ids": recruitment_get(study).way.has_ids,
         "arrivals": arrivals_get(study),
+        "hand_ins": hand_ins_get(study),
         "ended": {
             state.value: sum(
                 row.count for row in progress.sessions if (row.origin, row.state) == (Origin.PERSON, state)

@@ -128,6 +128,11 @@ class PanelEntry(models.Model):
     panel_study = models.CharField(max_length=128, blank=True)
     submit_to = models.CharField(max_length=60, blank=True, help_text="Where Mechanical Turk wants the end.")
     session = models.OneToOneField(RatingSession, models.CASCADE, related_name="panel_entry")
+    submit_attempted_at = models.DateTimeField(
+        null=True,
+        help_text="When the rater first pressed to hand the assignment in at Mechanical Turk; whether it arrived there "
+        "is not told. That all is answered is the session's state.",
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

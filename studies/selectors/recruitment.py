@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from django.db.models import Q, Sum
+from django.db.models import Count, Q, Sum
 
-from studies.models import ENDED, PanelEntry, RatingSession, Recruitment, SessionState, Study
-from studies.recruitment import Arrival, Exit, Outcome
+from studies.models import ENDED, FINISHED, PanelEntry, RatingSession, Recruitment, SessionState, Study
+from studies.recruitment import Arrival, Exit, Outcome, mturk
 
 
 class Arrivals(NamedTuple):
@@ -15,6 +15,13 @@ class Arrivals(NamedTuple):
     declined: int
     turned_away: int
     wrong_device: int
+
+
+class HandIns(NamedTuple):
+    """People who finished a study on Mechanical Turk, and those of them who pressed to hand in."""
+
+    answered: int
+    attempted: int
 
 
 def recruitment_get(study: Study) -> Recruitment:
@@ -29,6 +36,12 @@ def arrivals_get(study: Study) -> Arrivals:
     """Return the counts of a study."""
     sums = study.arrivals.aggregate(**{name: Sum(name, default=0) for name in Arrivals._fields})
     return Arrivals(**sums)
+
+
+def hand_ins_get(study: Study) -> HandIns:
+    """Count finished assignments of Mechanical Turk; one without an attempt was answered, and perhaps never paid."""
+    counts = PanelEntry.objects.filter(study=study, panel=mturk.PANEL.slug, session__state__in=FINISHED)
+    return HandIns(**counts.aggregate(answered=Count("pk"), attempted=Count("submit_attempted_at")))
 
 
 def arrival_of(session: RatingSession) -> Arrival | None:

@@ -8,7 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from studies.errors import TokenInvalid
-from studies.models import ArrivalCount, PanelEntry, Study
+from studies.models import FINISHED, ArrivalCount, PanelEntry, RatingSession, Study
 from studies.recruitment import Arrival
 
 TICKET_AGE_S = 24 * 60 * 60
@@ -51,8 +51,16 @@ def arrival_count(*, study: Study, what: Literal["arrived", "declined", "turned_
 def entry_refresh(*, entry: PanelEntry, arrival: Arrival) -> None:
     """Note the ids of a new visit by a participant who was here before: an assignment given back gets another id."""
     if entry.arrival != arrival:
+        if entry.panel_session != arrival.session:
+            entry.submit_attempted_at = None  # of the assignment before
         entry.panel_session, entry.panel_study, entry.submit_to = arrival[1:]
-        entry.save(update_fields=["panel_session", "panel_study", "submit_to"])
+        entry.save(update_fields=["panel_session", "panel_study", "submit_to", "submit_attempted_at"])
+
+
+def submit_note(*, session: RatingSession) -> None:
+    """Note that a rater pressed to hand in a finished assignment; the first time counts."""
+    finished = PanelEntry.objects.filter(session=session, session__state__in=FINISHED)
+    finished.filter(submit_attempted_at=None).update(submit_attempted_at=timezone.now())
 
 
 def panel_ids_delete(*, before: datetime, study: Study | None = None) -> int:

@@ -9,8 +9,11 @@ from django.urls import reverse
 from playwright.sync_api import BrowserContext, Page, expect
 
 from studies.models import RatingSession, Recruitment, SessionState
+from studies.recruitment import Arrival
+from studies.selectors.recruitment import HandIns, hand_ins_get
+from studies.services.sessions import session_start
 from tests.browser import rater
-from tests.factories import make_small_study
+from tests.factories import answer_current, make_small_study
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -59,7 +62,10 @@ def test_participant_comes_from_a_panel_and_goes_back(
         expect(page.get_by_role("link", name="Withdraw from this study")).to_be_hidden()
         page.keyboard.press("1")
     expect(page.locator("#code")).to_have_text("DONE1")
+    page.get_by_role("button", name="Stay on this page").click()
+    expect(page.get_by_role("button", name="Stay on this page")).to_be_hidden()
     finish = page.get_by_role("link", name="Finish at Prolific")
+    expect(finish).to_be_focused()
     expect(finish).to_have_attribute("href", "https://app.prolific.com/submissions/complete?cc=DONE1")
     assert_accessible(page)
     page.get_by_role("link", name="See how you did").click()
@@ -130,3 +136,58 @@ def test_participant_who_does_not_pass_practice_tries_twice_and_goes_back(
     assert_accessible_everywhere(page)
     session.refresh_from_db()
     assert session.state == SessionState.FAILED
+
+
+def test_finished_participant_goes_back_by_itself_after_seconds_that_were_seen(
+    open_context: Callable[..., BrowserContext],
+) -> None:
+    timing: dict[str, Any] = {"lead_in_ms": 100, "exposure_ms": 50, "gap_ms": 0}
+    study = make_small_study(practice_count=0, test_count=1, golden_count=0, **timing)
+    Recruitment.objects.create(study=study, panel="prolific", exits=EXITS)
+    context = open_context(**DESK)
+    context.route("https://app.prolific.com/**", lambda route: route.fulfill(body="Welcome back"))
+    page = context.new_page()
+    session = session_start(study=study, arrival=Arrival("pid1"))
+    rater.open_session(page, session)
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => window.isAway === true })")
+    page.evaluate("document.getElementById('onward').dataset.seconds = 1")
+    page.keyboard.press("Enter")
+    rater.wait_for_choice(page)
+    page.evaluate("window.isAway = true")
+    page.keyboard.press("1")
+    expect(page.get_by_text("This page takes you back after 1 seconds.")).to_be_visible()
+    expect(page.get_by_text("DONE1", exact=True)).to_be_visible()
+    assert_accessible_everywhere(page)  # takes longer than the second that nobody sees
+    page.wait_for_timeout(1_500)
+    session.refresh_from_db()
+    assert session.state == SessionState.COMPLETE
+    page.evaluate("window.isAway = false")
+    page.wait_for_url("https://app.prolific.com/submissions/complete?cc=DONE1")
+    rater.open_session(page, session)
+    expect(page.get_by_role("link", name="Finish at Prolific")).to_be_visible()
+    expect(page.locator("#onward")).to_be_hidden()  # who comes back is not sent away again
+
+
+def test_worker_who_presses_hand_in_is_known_to_have_tried(
+    open_context: Callable[..., BrowserContext], settings: Any
+) -> None:
+    settings.MTURK = True
+    study = make_small_study()
+    Recruitment.objects.create(study=study, panel="mturk")
+    arrival = Arrival("W1", "A1", "H1", "https://www.mturk.com")
+    session = session_start(study=study, arrival=arrival)
+    for _ in range(study.practice_count + study.main_count):
+        answer_current(session)
+    context = open_context(**DESK)
+    context.route("https://www.mturk.com/**", lambda route: route.fulfill(body="Thank you"))
+    page = context.new_page()
+    page.goto(reverse("studies:hand_in", args=[session.code]))
+    assert_accessible_everywhere(page)
+    assert hand_ins_get(study) == HandIns(answered=1, attempted=0)
+    page.get_by_role("button", name="Hand in").click()
+    page.wait_for_url("https://www.mturk.com/mturk/externalSubmit")
+    for _ in range(50):  # the note is on its way by itself
+        if hand_ins_get(study).attempted:
+            break
+        page.wait_for_timeout(100)
+    assert hand_ins_get(study) == HandIns(answered=1, attempted=1)

@@ -12,7 +12,7 @@ from tests.factories import make_open_study
 
 STATIC = Path(__file__).parents[2] / "studies" / "static" / "studies"
 SHEETS = ("tokens.css", "rater.css")
-SCRIPTS = ("trial.js", "pictures.js", "presence.js", "timing.js", "transport.js", "words.js", "landing.js")
+SCRIPTS = ("trial.js", "onward.js", "pictures.js", "presence.js", "timing.js", "transport.js", "words.js", "landing.js")
 
 
 def test_style_sheets_stay_under_12_kb() -> None:

@@ -23,7 +23,7 @@ from studies.models import (
 )
 from studies.recruitment import Arrival, Outcome
 from studies.selectors.exports import responses_rows
-from studies.selectors.recruitment import Arrivals, arrivals_get
+from studies.selectors.recruitment import Arrivals, HandIns, arrivals_get, hand_ins_get
 from studies.services.recruitment import panel_ids_delete, ticket_sign
 from studies.services.sessions import session_start
 from studies.services.studies import study_close, study_pause
@@ -284,11 +284,32 @@ def test_worker_hands_in_by_a_form_as_often_as_need_be(settings: Any) -> None:
     for _ in range(2):
         page = Client().get(hand_in)
         text = page.content.decode()
-        assert '<form method="post" action="https://www.mturk.com/mturk/externalSubmit">' in text
+        assert '<form method="post" action="https://www.mturk.com/mturk/externalSubmit"' in text
         assert '<input type="hidden" name="assignmentId" value="A1">' in text
         assert f'<input type="hidden" name="session" value="{session}">' in text
         policy = dict(part.split(" ", 1) for part in page["Content-Security-Policy"].split("; "))
         assert policy["form-action"] == "'self' https://www.mturk.com https://workersandbox.mturk.com"
+
+
+def test_attempts_to_hand_in_are_kept_apart_from_answers_that_are_complete(settings: Any) -> None:
+    settings.MTURK = True
+    study = recruit(make_small_study(), "mturk", exits={})
+    consent(study, TURK)
+    session = RatingSession.objects.get()
+    hand_in = reverse("studies:hand_in", args=[session.code])
+    assert Client(enforce_csrf_checks=True).post(hand_in).status_code == 404  # there is nothing to hand in yet
+    finish(session)
+    assert hand_ins_get(study) == HandIns(answered=1, attempted=0)
+    assert Client(enforce_csrf_checks=True).post(hand_in).status_code == 204
+    first = PanelEntry.objects.get().submit_attempted_at
+    Client().post(hand_in)
+    assert PanelEntry.objects.get().submit_attempted_at == first is not None
+    page = Client()
+    page.force_login(study.owner)
+    text = page.get(reverse("admin:studies_study_change", args=[study.pk])).content.decode()
+    assert "1 answered everything, 1 of them pressed “Hand in”" in text
+    consent(study, TURK | {"assignmentId": "A2"})  # another assignment, which nobody has tried to hand in
+    assert hand_ins_get(study) == HandIns(answered=1, attempted=0)
 
 
 def test_assignment_given_back_comes_again_under_another_id_to_the_same_session(settings: Any) -> None:

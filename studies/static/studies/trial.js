@@ -5,6 +5,7 @@
  * picture is the photo before the server says so in practice.
  */
 
+import { visibleSeconds } from "./onward.js";
 import { noise, pictureCentre, pictureDraw } from "./pictures.js";
 import { automationSigns, presenceWatch, visibleWait } from "./presence.js";
 import { frameNext, pause, present } from "./timing.js";
@@ -317,6 +318,27 @@ function thanksShow({ completion_code: code, completion_url: url }) {
   });
 }
 
+/** Go where the finish button leads by itself, after some seconds that the rater may stop. */
+async function onwardLead() {
+  const onward = byId("onward");
+  const seconds = Number(onward.dataset.seconds);
+  let isStopped = false;
+  const stop = () => {
+    isStopped = true;
+    onward.hidden = true;
+  };
+  byId("copy").addEventListener("click", stop);
+  byId("stay").addEventListener("click", () => {
+    stop();
+    byId("finish").focus();
+  });
+  onward.hidden = false;
+  byId("onward-bar").hidden = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  byId("onward-words").textContent = words("onward", { seconds });
+  const onStep = (share) => (byId("onward-bar").value = share);
+  if (await visibleSeconds(seconds, { onStep, isStopped: () => isStopped })) byId("finish").click();
+}
+
 /** Hand in what an earlier visit could not; returns where the session stands. */
 async function keptDeliver(state) {
   const kept = memory.read(keys.answer);
@@ -348,6 +370,8 @@ async function sessionRun() {
   }
   if (state.phase === "failed") window.location.reload(); // The server says what now.
   else thanksShow(state);
+  // Who comes back to this page afterwards is not sent away again.
+  if (state.completion_url && passage.phase !== "finished") await onwardLead();
 }
 
 // A page that the browser kept and shows again may be behind the server.
