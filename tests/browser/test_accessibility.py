@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Response, expect
 
-from studies.models import Origin, StudyState
+from studies.models import Origin, RatingSession, Recruitment, StudyState
+from studies.protocols import PRESETS, texts_of
 from studies.services.sessions import origin_sign, session_start
 from tests.browser import rater
 from tests.factories import make_open_study, make_session, make_study
@@ -65,7 +66,117 @@ def test_axe_finds_nothing_on_any_rater_page(
         reverse("studies:entry", args=[study.code]) + f"?origin={origin_sign(study=study, origin=Origin.PREVIEW)}"
     )
     assert_accessible(page)
+    page.goto("/nowhere")
+    assert_accessible(page)
     page_errors[:] = [error for error in page_errors if "404" not in error and "409" not in error]
+
+
+@pytest.mark.parametrize(("screen", "scheme"), [(DESK, "dark"), (PHONE, "light")], ids=["desk", "phone"])
+def test_axe_finds_nothing_on_the_ways_out_in_a_script_from_right_to_left(
+    open_context: Callable[..., BrowserContext],
+    settings: Any,
+    screen: dict[str, Any],
+    scheme: str,
+) -> None:
+    settings.LANGUAGES = [*settings.LANGUAGES, ("ar", "العربية")]
+    study = make_open_study(
+        practice_count=0, test_count=4, golden_count=0, layout="simultaneous", debriefing_text="# Why\n\n- one\n- two"
+    )
+    Recruitment.objects.create(
+        study=study, shows_score=True, shows_pairs=True, window_minimum_px=200, exits={"no_consent": "NO-7"}
+    )
+    session = make_session(study)
+    RatingSession.objects.filter(pk=session.pk).update(language="ar")
+    context = open_context(**screen, color_scheme=scheme, locale="ar")
+    page = context.new_page()
+    rater.land(page, study)
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    assert_accessible(page)
+    page.get_by_role("button", name="I do not want to take part").click()
+    expect(page.get_by_role("heading", name="You do not take part")).to_be_visible()
+    assert_accessible(page)
+    rater.open_session(page, session)
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("link", name="See how you did").click()
+    expect(page.get_by_role("heading", name="Why")).to_be_visible()
+    assert_accessible(page)
+    page.goto(reverse("studies:withdraw", args=[session.code]))
+    assert_accessible(page)
+    page.get_by_role("button", name="Withdraw").press("Enter")
+    expect(page.get_by_role("heading", name="You have withdrawn")).to_be_visible()
+    assert_accessible(page)
+    blind = open_context(**screen, color_scheme=scheme, locale="ar", java_script_enabled=False).new_page()
+    rater.land(blind, study)
+    expect(blind.locator("noscript p")).to_be_visible()
+
+
+def test_first_stands_left_and_the_left_arrow_takes_it_in_a_script_from_right_to_left(
+    phone_page: Page, live_server: Any
+) -> None:
+    study = make_open_study(
+        practice_count=1, test_count=1, golden_count=0, lead_in_ms=100, exposure_ms=1000, layout="input_between"
+    )
+    session = session_start(study=study, language="ar")
+    rater.open_session(phone_page, session)
+    expect(phone_page.locator("html")).to_have_attribute("dir", "rtl")
+    phone_page.keyboard.press("Enter")
+    rater.wait_for_picture(phone_page)
+
+    def left_of(name: str) -> float:
+        box = phone_page.locator(name).bounding_box()
+        assert box is not None
+        return box["x"]
+
+    assert left_of("#first") < left_of("#between") < left_of("#second")
+    assert left_of("#choose-first") < left_of("#choose-second")
+    rater.wait_for_choice(phone_page)
+    phone_page.keyboard.press("ArrowLeft")
+    phone_page.locator("#next").wait_for()
+    assert [answer.pressed_side for answer in rater.answers_of(session)] == ["first"]
+    assert left_of("#again [data-side=first]") < left_of("#again [data-side=second]")
+    width = phone_page.evaluate("document.documentElement.scrollWidth")
+    assert width == 390
+
+
+@pytest.mark.parametrize("language", ["de", "hi"])
+def test_long_words_of_a_language_fit_on_a_phone(phone_page: Page, live_server: Any, language: str) -> None:
+    fast = {"practice_count": 1, "test_count": 1, "golden_count": 0, "lead_in_ms": 100, "exposure_ms": 50, "gap_ms": 0}
+    texts = texts_of({**PRESETS["founding"].settings, **fast})
+    study = make_open_study(**fast, **texts, language=language)
+    rater.land(phone_page, study)
+    assert phone_page.evaluate("document.documentElement.scrollWidth") == 390
+    assert_accessible(phone_page)
+    rater.open_session(phone_page, session_start(study=study, language=language))
+    assert_accessible(phone_page)
+    phone_page.keyboard.press("Enter")
+    rater.wait_for_choice(phone_page)
+    assert phone_page.evaluate("document.documentElement.scrollHeight") <= 844
+    assert_accessible(phone_page)
+    phone_page.keyboard.press("1")
+    phone_page.locator("#next").wait_for()
+    assert phone_page.evaluate("document.documentElement.scrollWidth") == 390
+    assert_accessible(phone_page)
+
+
+def test_pages_weigh_less_than_60_kb_and_their_style_less_than_12_kb(page: Page, live_server: Any) -> None:
+    study = make_open_study(practice_count=1, test_count=1, golden_count=0, language="hi")
+    sizes: dict[str, int] = {}
+
+    def weigh(response: Response) -> None:
+        sizes[response.url] = len(response.body())
+
+    page.on("response", weigh)
+    for address in (
+        reverse("studies:entry", args=[study.code]),
+        reverse("studies:rate", args=[session_start(study=study, language="hi").code]),
+    ):
+        sizes.clear()
+        page.goto(address, wait_until="networkidle")
+        assert {url.split("/")[2] for url in sizes} == {live_server.url.split("/")[2]}
+        weight = sum(size for url, size in sizes.items() if "/t/" not in url)
+        assert weight < 60_000
+        assert sum(size for url, size in sizes.items() if url.endswith(".css")) < 12_000
 
 
 def test_screen_reader_hears_places_and_prompts_and_nothing_else(page: Page, live_server: Any) -> None:
