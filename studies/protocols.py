@@ -30,7 +30,11 @@ def consent(settings: Mapping[str, str | int], tongue: Tongue = ENGLISH) -> str:
         "Your answers, and how long you take, are kept under a random number. Your name, your address and your device "
         "are not kept. You may stop at any time by closing the page."
     )
-    return f"{task} {length.format(minutes=minutes)}\n\n{kept}"
+    withdrawal = tongue.gettext(
+        "You may also withdraw, even after the last pair, by the link at the bottom of these pages: your answers are "
+        "then used for nothing."
+    )
+    return f"{task} {length.format(minutes=minutes)}\n\n{kept} {withdrawal}"
 
 
 SHOWING = {

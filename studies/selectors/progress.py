@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count
 
-from studies.models import Condition, RatingSession, Response, Sample, SampleStatus, Study
+from studies.models import Condition, RatingSession, Response, Sample, SampleStatus, SessionState, Study
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class StudyProgress:
     Attributes:
         conditions: Samples of each condition, in order.
         sessions: Sessions by origin, state and condition.
-        responses: (origin, responses given) pairs, practice included.
+        responses: (origin, responses given) pairs, practice included; without those of raters who withdrew.
     """
 
     conditions: tuple[ConditionProgress, ...]
@@ -92,6 +92,7 @@ def progress_get(study: Study) -> StudyProgress:
     )
     responses = (
         Response.objects.filter(trial__session__study=study)
+        .exclude(trial__session__state=SessionState.WITHDRAWN)
         .values_list("trial__session__rater__origin")
         .annotate(n=Count("pk"))
         .order_by("trial__session__rater__origin")
