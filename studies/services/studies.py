@@ -42,10 +42,16 @@ class ConditionSpec:
     was: str = ""
 
 
-def default_conditions(*, bank: PhotoSet | None) -> list[ConditionSpec]:
-    """Return the founding comparison; nearest neighbour is in it only if there is a bank."""
+def default_conditions(*, bank: PhotoSet | None, checkpoint: str = "") -> list[ConditionSpec]:
+    """Return the founding comparison; nearest neighbour is in it only if there is a bank.
+
+    Args:
+        bank: Training photos.
+        checkpoint: Name of the one that pixel recursive super resolution takes; the usual one if empty.
+    """
+    own: dict[str, object] = {"checkpoint": checkpoint} if checkpoint else {}
     nearest = [ConditionSpec("nearest_neighbour", bank=bank)] if bank else []
-    taus = [ConditionSpec("pixel_recursive", {"tau": tau}) for tau in (1.0, 1.1, 1.2)]
+    taus = [ConditionSpec("pixel_recursive", {"tau": tau, **own}) for tau in (1.0, 1.1, 1.2)]
     return [ConditionSpec("bicubic"), *nearest, ConditionSpec("regression"), *taus]
 
 
@@ -58,8 +64,19 @@ def study_create(
     preset: str = "founding",
     seed: int = 0,
     bank: PhotoSet | None = None,
+    checkpoint: str = "",
 ) -> Study:
     """Make a draft study from a preset protocol, with the conditions of the founding comparison.
+
+    Args:
+        owner: Whose it is.
+        title: For raters.
+        slug: For commands and file names.
+        photo_set: The photos to be judged.
+        preset: Key of `PRESETS`.
+        seed: Of the samples and of the choice of practice photos.
+        bank: As in `default_conditions`.
+        checkpoint: As in `default_conditions`.
 
     Raises:
         django.core.exceptions.ValidationError: If the slug is taken or a field cannot be used.
@@ -72,7 +89,7 @@ def study_create(
     study.full_clean()
     with transaction.atomic():
         study.save()
-        conditions_replace(study=study, conditions=default_conditions(bank=bank))
+        conditions_replace(study=study, conditions=default_conditions(bank=bank, checkpoint=checkpoint))
     return study
 
 

@@ -109,6 +109,7 @@ class Command(BaseCommand):
                 photo_set=judged,
                 preset="founding_mixed",
                 bank=bank,
+                checkpoint="rooms",
             )
         if study.state == StudyState.DRAFT:
             study_prepare(study=study)
