@@ -310,7 +310,8 @@ def test_very_slow_network_has_a_page_with_honest_progress(
     page.route("**/t/*", slow_down)
     start(page, session)
     expect(page.get_by_role("heading", name="The connection is very slow")).to_be_visible(timeout=15_000)
-    expect(page.locator("#arrived-words")).to_have_text(re.compile(r"^[1-9]\d?% of the next pictures have arrived\.$"))
+    some = re.compile(r"^[1-9]\d?% of the next pictures have arrived\.$")
+    expect(page.locator("#arrived-words")).to_have_text(some, timeout=15_000)  # bytes come in gusts on a busy machine
     expect(page.get_by_role("button", name="Go on")).to_be_hidden()
     page.unroute("**/t/*")
     throttle(-1)
