@@ -22,6 +22,7 @@ from studies.errors import ConfigInvalid, EvalsiteError, ExitInvalid, ParameterI
 from studies.images import DEFAULT_LIMITS
 from studies.methods import METHODS, Method, Parameter, method_get
 from studies.models import (
+    AsksFor,
     ComparisonFamily,
     Condition,
     Layout,
@@ -307,6 +308,29 @@ def _limits_problems(cleaned: Mapping[str, Any], main: int) -> dict[str, str]:
     return problems
 
 
+def single_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
+    """Return what makes no sense where each picture is shown alone, by field.
+
+    Args:
+        cleaned: Values of the fields that are right on their own; the others are passed over.
+    """
+    problems: dict[str, str] = {}
+    if cleaned.get("asks_for") == AsksFor.SAMPLE:
+        problems["asks_for"] = "Of one picture alone raters say real or fake, so nothing is pointed at; take the photo."
+    if golden := cleaned.get("golden_count"):
+        problems["golden_count"] = f"Pictures alone have no obvious pair, so {golden} golden ones cannot be; take 0."
+    for name in ("practice_count", "practice_pass", "test_count"):
+        if (count := cleaned.get(name) or 0) % 2:
+            problems[name] = f"Half of the pictures are real, so there cannot be {count}; take {count + 1}."
+    for name in ("side_bias_p", "run_limit"):
+        if value := cleaned.get(name):
+            problems[name] = (
+                f"Where each picture is shown alone, who is fooled says “real” throughout, and a rule of {value:g} on "
+                "sides would leave them out for it; take 0."
+            )
+    return problems
+
+
 class RulesForm(AdminForm, forms.ModelForm):
     """Numbers of pairs and rules alone, for figures about them while they are being typed."""
 
@@ -485,6 +509,9 @@ class ProtocolForm(AdminForm, forms.ModelForm):
                 "mask_count",
                 f"{cleaned['mask_count']} masks cannot follow images that stay until the answer: give 0, or a time.",
             )
+        if cleaned.get("layout") == Layout.SINGLE:
+            for name, sentence in single_problems(cleaned).items():
+                self.add_error(name, sentence)
         if not self.errors:
             before = texts_of({name: getattr(self.instance, name) for name in self.Meta.fields})
             after = texts_of(cleaned)

@@ -230,24 +230,26 @@ def sha256_of(content: NDArray[Any] | bytes) -> str:
 
 
 def stimulus_bytes(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], *, between: NDArray[np.uint8] | None = None
+    first: NDArray[np.uint8], second: NDArray[np.uint8] | None = None, *, between: NDArray[np.uint8] | None = None
 ) -> bytes:
     """Pack the pictures of a trial as a rater's browser gets them: values alone, which tell no origin.
 
     Args:
         first: (height, width, 3) uint8 sRGB, shown first, or on the left.
-        second: The same for the picture shown second, or on the right.
+        second: The same for the picture shown second, or on the right; None where the first is shown alone.
         between: A smaller picture of the same form, shown between the two. It is enlarged to their size, each pixel to
             a square, and so must go into it a whole number of times.
 
     Returns:
         The sub-pixels of `first`, then those of `between` if there is one, then those of `second`, row by row, R G B:
-        always 2 or 3 times height * width * 3 bytes.
+        always 1, 2 or 3 times height * width * 3 bytes.
 
     Raises:
         ValueError: If the pictures differ in shape, or are not (height, width, 3) uint8.
     """
     _check_picture(first, "first")
+    if second is None:
+        return first.tobytes()
     _check_picture(second, "second")
     if first.shape != second.shape:
         raise ValueError(f"first and second must have one shape, got {first.shape} and {second.shape}")

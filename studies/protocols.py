@@ -24,15 +24,20 @@ ENGLISH: Tongue = NullTranslations()
 def consent(settings: Mapping[str, str | int], tongue: Tongue = ENGLISH) -> str:
     """Return what raters agree to before they begin."""
     minutes = session_minutes(settings)
-    task = tongue.gettext("You will look at pairs of small pictures and say which of the two was taken by a camera.")
+    if settings["layout"] == "single":
+        task = tongue.gettext("You will look at small pictures and say of each whether it is real or fake.")
+    else:
+        task = tongue.gettext(
+            "You will look at pairs of small pictures and say which of the two was taken by a camera."
+        )
     length = tongue.ngettext("It takes about {minutes} minute.", "It takes about {minutes} minutes.", minutes)
     kept = tongue.gettext(
         "Your answers, and how long you take, are kept under a random number. Your name, your address and your device "
         "are not kept. You may stop at any time by closing the page."
     )
     withdrawal = tongue.gettext(
-        "You may also withdraw, even after the last pair, by the link at the bottom of these pages: your answers are "
-        "then used for nothing."
+        "You may also withdraw, even after the last picture, by the link at the bottom of these pages: your answers "
+        "are then used for nothing."
     )
     return f"{task} {length.format(minutes=minutes)}\n\n{kept} {withdrawal}"
 
@@ -49,12 +54,20 @@ SHOWING = {
             "You will see three pictures side by side, for as long as you like. The one in the middle is coarse."
         ),
     ),
+    "single": (
+        gettext_noop("You will see one picture at a time, for {seconds} s."),
+        gettext_noop("You will see one picture at a time, for as long as you like."),
+    ),
 }
 """By layout: for a time, and without limit."""
 
 TRUTH = gettext_noop("One was taken by a camera; the other comes from a computer.")
 TRUTH_BESIDE_INPUT = gettext_noop(
     "Of the other two, one was taken by a camera; the other was made from the coarse one by a computer."
+)
+
+TRUTH_ALONE = gettext_noop(
+    "Half of all the pictures are real: taken by a camera. The other half are fake: they come from a computer."
 )
 
 ASKING = {
@@ -69,6 +82,9 @@ ASKING_BESIDE_INPUT = {
         "Compare both with the one in the middle, then say which one you would guess comes from a computer."
     ),
 }
+
+
+ASKING_ALONE = gettext_noop("Look at each, then say whether you would guess that it is real or fake.")
 
 
 @dataclass(frozen=True)
@@ -104,11 +120,18 @@ def instructions(settings: Mapping[str, str | int], tongue: Tongue = ENGLISH) ->
     """Return what raters read before they begin: what they will see, what is asked, and how many pairs come."""
     layout, asks_for, exposure_ms = str(settings["layout"]), str(settings["asks_for"]), int(settings["exposure_ms"])
     practice, main = int(settings["practice_count"]), int(settings["test_count"]) + int(settings["golden_count"])
-    is_beside_input = layout == "input_between"
+    is_beside_input, is_single = layout == "input_between", layout == "single"
     showing = tongue.gettext(SHOWING[layout][exposure_ms == 0]).format(seconds=f"{exposure_ms / 1000:g}")
-    truth = tongue.gettext(TRUTH_BESIDE_INPUT if is_beside_input else TRUTH)
-    asking = tongue.gettext((ASKING_BESIDE_INPUT if is_beside_input else ASKING)[asks_for])
+    truth = tongue.gettext(TRUTH_ALONE if is_single else TRUTH_BESIDE_INPUT if is_beside_input else TRUTH)
+    asking = tongue.gettext(
+        ASKING_ALONE if is_single else (ASKING_BESIDE_INPUT if is_beside_input else ASKING)[asks_for]
+    )
     patience = tongue.gettext("There is no time limit for your answer. If you are not sure, guess.")
+    count = (_pictures_counted if is_single else _pairs_counted)(practice, main, tongue)
+    return f"{showing} {truth}\n\n{asking} {patience}\n\n{count}"
+
+
+def _pairs_counted(practice: int, main: int, tongue: Tongue) -> str:
     if practice:
         first = tongue.ngettext(
             "First comes {count} pair for practice, and you are told whether you were right.",
@@ -118,10 +141,22 @@ def instructions(settings: Mapping[str, str | int], tongue: Tongue = ENGLISH) ->
         then = tongue.ngettext(
             "Then comes {count} pair that counts.", "Then come {count} pairs that count.", main
         ).format(count=main)
-        count = f"{first} {then}"
-    else:
-        count = tongue.ngettext("There is {count} pair.", "There are {count} pairs.", main).format(count=main)
-    return f"{showing} {truth}\n\n{asking} {patience}\n\n{count}"
+        return f"{first} {then}"
+    return tongue.ngettext("There is {count} pair.", "There are {count} pairs.", main).format(count=main)
+
+
+def _pictures_counted(practice: int, main: int, tongue: Tongue) -> str:
+    if practice:
+        first = tongue.ngettext(
+            "First comes {count} picture for practice, and you are told whether you were right.",
+            "First come {count} pictures for practice, and you are told whether you were right.",
+            practice,
+        ).format(count=practice)
+        then = tongue.ngettext(
+            "Then comes {count} picture that counts.", "Then come {count} pictures that count.", main
+        ).format(count=main)
+        return f"{first} {then}"
+    return tongue.ngettext("There is {count} picture.", "There are {count} pictures.", main).format(count=main)
 
 
 ANSWER_MS = 1_500
@@ -294,6 +329,27 @@ PRESETS: dict[str, Preset] = {
         source="The founding protocol's numbers, with both images at once until the answer: raters see all that can be "
         "seen, so fool rates are lower than after a second.",
         settings=_FOUNDING | {"layout": "simultaneous", "exposure_ms": 0},
+    ),
+    "hype_infinity": Preset(
+        slug="hype_infinity",
+        label="HYPE-infinity: one picture, real or fake? one method a session",
+        source="Zhou et al. 2019 (HYPE), arXiv 1904.01121, HYPE-infinity: single pictures without limit, 50 real and "
+        "50 generated, the ratio told to raters, 30 raters a model. The mark of 500 ms and the display size are ours. "
+        "Its real pictures come from the set that the model learned, ours are the photos of the study; of each, "
+        "a rater sees the photo or a sample, never both. Its qualification (65 of 100) is practice of 100 with 66 "
+        "right to go on, off here.",
+        settings=_FOUNDING
+        | {
+            "layout": "single",
+            "question": gettext_noop("Is this picture real or fake?"),
+            "practice_count": 0,
+            "test_count": 100,
+            "golden_count": 0,
+            "lead_in_ms": 500,
+            "exposure_ms": 0,
+            "gap_ms": 0,
+            "raters_wanted": 30,
+        },
     ),
 }
 

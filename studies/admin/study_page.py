@@ -321,8 +321,9 @@ def timeline(study: Study) -> list[Moment]:
         parts += [("1st image", study.exposure_ms, "image"), *masks, ("blank", study.gap_ms, "blank")]
         parts += [("2nd image", study.exposure_ms, "image"), *masks]
     elif study.exposure_ms:
-        parts += [("both images", study.exposure_ms, "image"), *masks]
-    parts += [("answer", ANSWER_MS, "answer") if study.exposure_ms else ("images and answer", ANSWER_MS, "answer")]
+        parts += [("image" if study.is_single else "both images", study.exposure_ms, "image"), *masks]
+    together = "image and answer" if study.is_single else "images and answer"
+    parts += [("answer" if study.exposure_ms else together, ANSWER_MS, "answer")]
     roots = [max(duration_ms, 120) ** 0.5 for _, duration_ms, _ in parts]
     moments, x = [], 0.0
     for (label, duration_ms, kind), root in zip(parts, roots, strict=True):

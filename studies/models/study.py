@@ -56,6 +56,7 @@ class Layout(models.TextChoices):
     SEQUENTIAL = "sequential", "one after the other, in one place"
     SIMULTANEOUS = "simultaneous", "side by side, at once"
     INPUT_BETWEEN = "input_between", "side by side, with the low-resolution input between them"
+    SINGLE = "single", "one picture alone: real or fake?"
 
 
 def exposure_check(exposure_ms: int) -> None:
@@ -231,7 +232,7 @@ class Study(models.Model):
         "exposure, ms",
         default=1000,
         validators=[exposure_check, MaxValueValidator(60_000)],
-        help_text="For how long each image shows. Side by side, 0 means until the answer.",
+        help_text="For how long each image shows. Side by side, or alone, 0 means until the answer.",
     )
     gap_ms = models.PositiveIntegerField(
         "gap, ms",
@@ -329,6 +330,10 @@ class Study(models.Model):
                 name="study_exposure_unlimited_side_by_side_without_masks",
             ),
             models.CheckConstraint(
+                condition=~Q(layout="single") | Q(asks_for="photo", golden_count=0, side_bias_p=0, run_limit=0),
+                name="study_single_without_golden_and_side_rules",
+            ),
+            models.CheckConstraint(
                 condition=Q(missed_exposure__in=MissedExposure.values), name="study_missed_exposure_known"
             ),
             models.CheckConstraint(condition=Q(test_count__gt=0), name="study_test_positive"),
@@ -353,6 +358,11 @@ class Study(models.Model):
         return self.state in (StudyState.OPEN, StudyState.PAUSED, StudyState.CLOSED)
 
     @property
+    def is_single(self) -> bool:
+        """Return whether a trial shows one picture of its pair alone, to be judged real or fake."""
+        return self.layout == Layout.SINGLE
+
+    @property
     def minutes(self) -> int:
         """Return how long a session takes, in whole minutes."""
         return session_minutes({name: getattr(self, name) for name in TIMING})
@@ -372,7 +382,12 @@ class Study(models.Model):
     @property
     def practice_figures(self) -> OperatingFigures | None:
         """Return who passes practice and who does not, if the study asks for it."""
-        return practice_figures(self.practice_pass, self.practice_count)
+        return practice_figures(self.practice_pass, self.practice_count, kinds=2 if self.is_single else 1)
+
+    @property
+    def practice_pass_alone(self) -> int:
+        """Return how many of the real, and of the fake, practice pictures must be right where each is shown alone."""
+        return self.practice_pass // 2
 
     @property
     def main_count(self) -> int:

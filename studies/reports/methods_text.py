@@ -25,6 +25,7 @@ LAYOUTS = {
     "sequential": "one after the other in the same place, in random order",
     "simultaneous": "side by side, in random order",
     "input_between": "side by side, in random order, with the input between them",
+    "single": "alone",
 }
 STOPPING = {
     "planned": "The study was to end at that number, with results hidden until then.",
@@ -123,8 +124,12 @@ def _task(protocol: Mapping[str, Any]) -> str:
     asked = (
         " A rater was fooled who took the photograph for the made one." if protocol.get("asks_for") == "sample" else ""
     )
+    pictures = "a photograph and a picture made from it"
+    if protocol.get("layout") == "single":
+        pictures = "either a photograph or a picture made from one"
+        asked = " A rater was fooled who took a made picture for real; errors on photographs are told apart."
     sentence = (
-        f"In each trial a photograph and a picture made from it appeared {layout}{shown}{until}"
+        f"In each trial {pictures} appeared {layout}{shown}{until}"
         f"{', ' + ' and '.join(parts) if parts else ''}, enlarged {scale} times where the screen had room ({kernel} "
         f"interpolation). The rater answered, without limit of time, the question “{question}”"
     )
@@ -134,9 +139,11 @@ def _task(protocol: Mapping[str, Any]) -> str:
 def _session(design: Design) -> str:
     protocol = design["protocol"]
     golden = [c["label"] for c in design["conditions"] if c["role"] == "golden"]
+    is_single = protocol.get("layout") == "single"
+    shown = ("picture", "pictures") if is_single else ("pair", "pairs")
+    tested = ("test picture", "test pictures") if is_single else ("test pair", "test pairs")
     practice = (
-        f"{_counted(protocol['practice_count'], 'pair', 'pairs')} for practice, with feedback and not counted, and "
-        "then "
+        f"{_counted(protocol['practice_count'], *shown)} for practice, with feedback and not counted, and then "
         if protocol["practice_count"]
         else ""
     )
@@ -144,16 +151,26 @@ def _session(design: Design) -> str:
     passing = (
         f" Whoever had fewer than {needed} of the practice pairs right in two tries was sent back." if needed else ""
     )
+    if needed and is_single:
+        passing = (
+            f" Whoever had fewer than {needed // 2} of the real or of the fake practice pictures right in two tries "
+            "was sent back."
+        )
     checks = (
         f" and {_counted(protocol['golden_count'], 'golden pair', 'golden pairs')} ({_listed(golden)} against the "
         "photograph) among them"
         if protocol["golden_count"]
         else ""
     )
+    balance = (
+        "No photograph came twice in a session, nor together with a picture made from it. Half of the pictures were "
+        "photographs, as raters were told."
+        if is_single
+        else "No photograph came twice in a session, and the photograph came first in half of the trials."
+    )
     return (
-        f"A session had {practice}{_counted(protocol['test_count'], 'test pair', 'test pairs')}{checks}, without "
-        f"feedback.{passing} No photograph came twice in a session, and the photograph came first in half of the "
-        "trials. "
+        f"A session had {practice}{_counted(protocol['test_count'], *tested)}{checks}, without feedback.{passing} "
+        f"{balance} "
         f"{ASSIGNMENTS.get(protocol['assignment'], 'Conditions were assigned by ' + str(protocol['assignment']))}."
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from studies.models import FINISHED, Origin, SessionState, Study
+from studies.models import FINISHED, Origin, SessionState, Side, Study
 from studies.selectors.responses import responses_of
 from studies.selectors.results import FIDELITY, caution_get, fidelity_get
 from studies.selectors.studies import reference_get
@@ -39,6 +39,7 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
         }
         for order, condition in enumerate(study.conditions.order_by("position"), start=1)
     }
+    shown_first = {str(Side.FIRST): "photo", str(Side.SECOND): "sample"}
     unseen = dict(heads)
     responses = (
         responses_of(study, origin=origin)
@@ -62,7 +63,7 @@ def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
             "position": str(trial.position),
             "kind": trial.kind,
             "photo_side": trial.photo_side,
-            "shown": "pair",
+            "shown": shown_first[trial.photo_side] if study.is_single else "pair",
             "chosen_side": response.chosen_side,
             "asked_for": response.asked_for,
             "pressed_side": response.pressed_side,

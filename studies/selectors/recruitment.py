@@ -99,5 +99,9 @@ def framed_by(*, study_code: str, session_code: str) -> list[str]:
 
 def debrief_offered(study: Study) -> bool:
     """Return whether raters of the study are told more at the end: what it was for, or how they did."""
-    recruitment = recruitment_get(study)
-    return recruitment.shows_score or recruitment.shows_pairs or bool(study.debriefing_text)
+    return recruitment_get(study).shows_score or pairs_offered(study) or bool(study.debriefing_text)
+
+
+def pairs_offered(study: Study) -> bool:
+    """Return whether raters see their hardest and easiest pairs at the end; of pictures shown alone there are none."""
+    return recruitment_get(study).shows_pairs and not study.is_single

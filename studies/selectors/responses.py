@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 from django.db.models import Max, QuerySet
 
-from studies.models import FINISHED, Origin, Response, SessionState, Study
-from studies.statistics.results import SET_ASIDE, Votes
+from studies.models import FINISHED, Kind, Origin, Response, SessionState, Side, Study
+from studies.statistics.results import REAL, SET_ASIDE, Votes
 
 
 def responses_of(study: Study, *, origin: Origin) -> QuerySet[Response]:
@@ -28,7 +28,10 @@ def _to_the_millisecond(moment: datetime) -> datetime:
 
 
 def votes_get(study: Study, *, origin: Origin) -> Votes:
-    """Return every response of one origin, practice and golden pairs included, as statistics take them."""
+    """Return every response of one origin, practice and golden pairs included, as statistics take them.
+
+    Where pictures are shown alone, the first side is: if that is the photo, the vote is on a photo and fools nobody.
+    """
     rows = list(
         responses_of(study, origin=origin)
         .order_by("trial__session", "trial__position")
@@ -53,19 +56,22 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
     )
     columns = list(zip(*rows, strict=True)) if rows else [()] * 16
     state = np.array(columns[8], dtype=np.str_)
+    kind, photo_side = (np.array(columns[place], dtype=np.str_) for place in (5, 6))
+    if study.is_single:
+        kind = np.where((kind == Kind.TEST) & (photo_side == Side.FIRST), REAL, kind)
     return Votes(
         session=np.array(columns[0], dtype=np.int64),
         rater=np.array(columns[1], dtype=np.int64),
         photo=np.array(columns[2], dtype=np.int64),
         scene=np.array(columns[3], dtype=np.str_),
         condition=np.array(columns[4], dtype=np.str_),
-        kind=np.where(np.array(columns[14], dtype=np.bool_), SET_ASIDE, np.array(columns[5], dtype=np.str_)),
-        fooled=np.array(columns[6], dtype=np.str_) != np.array(columns[7], dtype=np.str_),
+        kind=np.where(np.array(columns[14], dtype=np.bool_), SET_ASIDE, kind),
+        fooled=photo_side != np.array(columns[7], dtype=np.str_),
         excluded=state == SessionState.EXCLUDED,
         completed=np.isin(state, FINISHED),
         origin=np.full(len(rows), origin.value),
         exclusion_reason=np.array(columns[9], dtype=np.str_),
-        photo_side=np.array(columns[6], dtype=np.str_),
+        photo_side=photo_side,
         position=np.array(columns[10], dtype=np.float64),
         rt_ms=np.array(columns[11], dtype=np.float64),
         sample_psnr=np.array(columns[12], dtype=np.float64),  # not measured: NaN

@@ -14,12 +14,14 @@ logger = structlog.get_logger(__name__)
 def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
     """Return the images of a trial as raw values: the one shown first, then the second, and their input between them.
 
-    The input is there only in the layout that shows it.
+    The input is there only in the layout that shows it. Where one picture is shown alone, it is the first one, and the
+    other is no part of the bytes; it is read all the same, so that the time taken tells nothing either.
 
     Only the last answered trial, the current one and the few after it can be had, so that nobody collects a session.
 
     Returns:
-        2 * S * S * 3 bytes for a study of S pixels a side, 3 * S * S * 3 with the input: the same for every trial.
+        2 * S * S * 3 bytes for a study of S pixels a side, 3 * S * S * 3 with the input, S * S * 3 for one picture
+        alone: the same for every trial.
 
     Raises:
         TrialUnknown: If the session has no such trial within that window.
@@ -40,6 +42,8 @@ def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
     try:
         photo, sample, *between = (picture_read(file) for file in files)
         sides = (photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)
+        if session.study.is_single:
+            return images.stimulus_bytes(sides[0])
         return images.stimulus_bytes(*sides, between=between[0] if between else None)
     except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG any of these
         logger.error(  # noqa: TRY400 -- the reason says it all; a traceback for each try would bury the log

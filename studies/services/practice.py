@@ -1,10 +1,12 @@
 """Practice that has to be passed: a second try for who misses, and after that the way back."""
 
+from collections import Counter
+
 import numpy as np
 from django.db.models import F
 
 from studies import planning
-from studies.models import Kind, Origin, RatingSession, Role, SessionState, Trial
+from studies.models import Kind, Origin, RatingSession, Role, SessionState, Side, Trial
 from studies.selectors.studies import pair_options
 from studies.services.sessions import session_end
 from studies.statistics.quality import PRACTICE_TRIES
@@ -24,8 +26,14 @@ def practice_judge(*, session: RatingSession) -> None:
         return
     tries = practice.count() // study.practice_count
     last = practice.order_by("-position")[: study.practice_count]
-    right = sum(trial.response.chosen_side == trial.photo_side for trial in last.select_related("response"))
-    if right >= study.practice_pass:
+    right = Counter(
+        trial.photo_side for trial in last.select_related("response") if trial.response.chosen_side == trial.photo_side
+    )
+    if study.is_single:  # real and fake apart, since whoever calls all of them real has one half right
+        has_passed = min(right[side] for side in Side.values) >= study.practice_pass_alone
+    else:
+        has_passed = right.total() >= study.practice_pass
+    if has_passed:
         return
     if tries < PRACTICE_TRIES:
         _practice_repeat(session)

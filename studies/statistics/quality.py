@@ -386,12 +386,14 @@ def operating_figures(
     return tuple(figures for figures in found if figures is not None)
 
 
-def practice_figures(needed: int, n_practice: int) -> OperatingFigures | None:
+def practice_figures(needed: int, n_practice: int, *, kinds: int = 1) -> OperatingFigures | None:
     """Return how often raters pass practice, in one of `PRACTICE_TRIES` tries; None if it need not be passed.
 
     Args:
         needed: Practice pairs that must be right in one try.
         n_practice: Practice pairs of one try.
+        kinds: Equal parts of practice that are each to be passed by their share of both numbers: 2 for the real and
+            the fake ones where pictures are shown alone.
 
     Example:
         >>> figures = practice_figures(8, 10)
@@ -402,11 +404,13 @@ def practice_figures(needed: int, n_practice: int) -> OperatingFigures | None:
         return None
 
     def sent_back(right: float) -> float:
-        return _at_most(needed - 1, n_practice, right) ** PRACTICE_TRIES
+        passes = (1 - _at_most(needed // kinds - 1, n_practice // kinds, right)) ** kinds
+        return (1 - passes) ** PRACTICE_TRIES
 
+    of_each = "" if kinds == 1 else " of each kind"
     return OperatingFigures(
         rule=PRACTICE_NOT_PASSED,
-        effect=f"sent back below {needed} of {n_practice} right, twice",
+        effect=f"sent back below {needed // kinds} of {n_practice // kinds} right{of_each}, twice",
         passes=(Chance("who guesses", 1 - sent_back(0.5)),),
         hit=tuple(Chance(f"who gets {right} % right", sent_back(right / 100)) for right in (90, 80)),
     )

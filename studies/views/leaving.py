@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from studies.models import ENDED, FINISHED, RatingSession, SessionState
 from studies.recruitment import Exit, Outcome
 from studies.selectors.debrief import pairs_told, score_get
-from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
+from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, pairs_offered, recruitment_get
 from studies.selectors.sessions import session_get
 from studies.selectors.wording import texts_get
 from studies.services.sessions import session_withdraw
@@ -77,6 +77,6 @@ def debrief(request: HttpRequest, session_code: str) -> HttpResponse:
         "session": session,
         "texts": texts_get(session.study, language=session.language),
         "score": score_get(session) if recruitment.shows_score else None,
-        "groups": pairs_told(session) if recruitment.shows_pairs else [],
+        "groups": pairs_told(session) if pairs_offered(session.study) else [],
     }
     return render(request, "studies/debrief.html", context)

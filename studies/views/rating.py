@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from studies.errors import StudyNotOpen
 from studies.forms import ResponseForm
-from studies.models import ENDED, Layout, RatingSession, SessionState, Side, StudyState
+from studies.models import ENDED, Layout, RatingSession, SessionState, Side, Study, StudyState
 from studies.recruitment import Exit, mturk
 from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
 from studies.selectors.sessions import Passage, passage_get, session_get
@@ -43,10 +43,7 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
         "study": session.study,
         "texts": texts_get(session.study, language=session.language),
         "is_sequential": is_sequential,
-        "first": gettext("First") if is_sequential else gettext("Left"),
-        "second": gettext("Second") if is_sequential else gettext("Right"),
-        "first_picture": gettext("First picture") if is_sequential else gettext("Left picture"),
-        "second_picture": gettext("Second picture") if is_sequential else gettext("Right picture"),
+        **_sides(session.study),
         "origin": session.rater.origin,
         "panel": recruitment.way,
         "state": state_json(session),
@@ -55,6 +52,25 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
         "tells_score": recruitment.shows_score or recruitment.shows_pairs,
     }
     return render(request, "studies/rate.html", context)
+
+
+def _sides(study: Study) -> dict[str, str]:
+    """Return what the two sides are called on their buttons, and their pictures."""
+    if study.is_single:  # “real” takes the one picture, which is the first side, for the photo
+        return {"first": gettext("Real"), "second": gettext("Fake"), "first_picture": gettext("Picture")}
+    if study.layout == Layout.SEQUENTIAL:
+        return {
+            "first": gettext("First"),
+            "second": gettext("Second"),
+            "first_picture": gettext("First picture"),
+            "second_picture": gettext("Second picture"),
+        }
+    return {
+        "first": gettext("Left"),
+        "second": gettext("Right"),
+        "first_picture": gettext("Left picture"),
+        "second_picture": gettext("Right picture"),
+    }
 
 
 @csrf_exempt  # The session's and the trial's codes are the proof: a page that knows neither cannot answer.

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 from studies.management.commands import simulate_raters
 from studies.models import Origin, Rater, Response
-from studies.selectors.results import result_table
+from studies.selectors.results import result_table, summaries_get
 from studies.services.studies import study_pause
 from tests.factories import make_open_study
 
@@ -43,6 +43,22 @@ def test_forty_raters_through_http_give_intervals_that_cover_their_rates(live_se
         assert row.ci_high is not None
         assert row.ci_low < rate < row.ci_high
         assert row.ci_high - row.ci_low < 0.35
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pictures_alone_are_judged_at_the_rates_of_samples_and_of_photos(live_server: Any) -> None:
+    study = make_open_study(
+        preset="hype_infinity", assignment="mixed", practice_count=2, test_count=40, golden_count=0, spare_photos=0
+    )
+    said = simulate(study, live_server.url, raters=3, spread=0.0, photo_errors=0.9)
+    assert "photos taken for samples at 90.0 %" in said
+    for one in summaries_get(study, result_table(study)):
+        assert one.single is not None
+        assert (one.single.samples.n_responses, one.single.photos.n_responses) == (30, 30)
+        assert abs(one.single.samples.rate - RATES[one.condition]) < 0.36  # four standard deviations
+        assert abs(one.single.photos.rate - 0.9) < 0.22
+    with pytest.raises(CommandError, match="--photo-errors must lie between 0 and 1, not 1"):
+        simulate(study, live_server.url, raters=1, photo_errors=1.0)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -43,6 +43,11 @@ def test_stimuli_are_the_bare_values_of_both_pictures(first: NDArray[np.uint8], 
     np.testing.assert_array_equal(values[1], second)
 
 
+@given(image=pictures)
+def test_a_picture_alone_is_its_bare_values(image: NDArray[np.uint8]) -> None:
+    assert stimulus_bytes(image) == image.tobytes()
+
+
 def test_stimuli_are_packed_row_by_row_whatever_the_memory_order() -> None:
     image = picture()
     turned = np.asfortranarray(image)

@@ -11,6 +11,7 @@ from studies.statistics.results import ResultTable, result_table
 from studies.statistics.stopping import printable_interval
 from tests.statistics.made_up import CONDITIONS, FIDELITY, SHA, as_votes, made_up_rows
 
+SINGLE = {"layout": "single", "exposure_ms": 0, "golden_count": 0, "test_count": 100, "practice_count": 2}
 DESIGN: dict[str, Any] = {
     "protocol": {
         "question": "Which image, would you guess, is from a camera?",
@@ -155,3 +156,12 @@ def test_every_form_holds_every_paragraph() -> None:
 def test_latex_may_break_a_digest(table: ResultTable) -> None:
     printed = METHODS_FORMATS["latex"](methods_paragraphs(DESIGN, table=table))
     assert r"\allowbreak{}".join([SHA[:8], SHA[8:16]] * 4) in printed
+
+
+def test_pictures_shown_alone_are_told_as_such() -> None:
+    text = " ".join(methods_paragraphs(deepcopy(DESIGN) | {"protocol": DESIGN["protocol"] | SINGLE}))
+    assert "either a photograph or a picture made from one appeared alone, until the rater answered" in text
+    assert "2 pictures for practice" in text
+    assert "100 test pictures" in text
+    assert "Half of the pictures were photographs, as raters were told." in text
+    assert "came first" not in text

@@ -156,6 +156,25 @@ def test_chances_to_pass_are_those_of_two_binomial_tries(needed: int, n: int) ->
 
 def test_without_the_setting_there_are_no_chances_and_no_step_in_the_flow() -> None:
     assert practice_figures(0, 10) is None
+    guesses = practice_figures(66, 100, kinds=2)
+    assert guesses is not None
+    in_one_try = stats.binom.sf(32, 50, 0.5) ** 2  # 33 of 50 real and 33 of 50 fake ones
+    assert guesses.passes[0].probability == pytest.approx(1 - (1 - in_one_try) ** 2)
+    assert guesses.effect == "sent back below 33 of 50 right of each kind, twice"
     study = study_of(practice_pass=0)
     make_session(study)
     assert "sent back" not in flow_sentence(result_table(study))
+
+
+def test_pictures_alone_are_practised_until_both_the_real_and_the_fake_ones_are_right() -> None:
+    study = study_of(preset="hype_infinity", practice_count=4, practice_pass=2, raters_wanted=2)
+    passed, failed = session_start(study=study), session_start(study=study)
+    for session, is_every_picture_called_real in ((passed, False), (failed, True)):
+        for _ in range(8 if is_every_picture_called_real else 4):
+            trial = session.trials.get(code=passage_get(session).trials[0])
+            is_right = not is_every_picture_called_real or trial.photo_side == Side.FIRST
+            answer_current(session, correct=is_right)
+    passed.refresh_from_db()
+    failed.refresh_from_db()
+    assert passage_get(passed).phase == "main"
+    assert failed.state == SessionState.FAILED, "half of the answers were right, but none on the fake ones"

@@ -6,12 +6,15 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from studies import images
 from studies.forms import ProtocolForm
 from studies.models import Kind, Origin, Side, Study
 from studies.protocols import PRESETS, texts_of
 from studies.selectors.exports import responses_rows
 from studies.selectors.responses import votes_get
+from studies.selectors.results import result_table, summaries_get
 from studies.selectors.sessions import passage_get
+from studies.selectors.stimuli import stimulus_get
 from studies.services.responses import response_record
 from studies.services.sessions import session_start
 from studies.services.studies import study_create
@@ -19,6 +22,7 @@ from tests.factories import make_open_study, make_photo_set, make_researcher
 
 pytestmark = pytest.mark.django_db
 
+SINGLE = {"layout": "single", "exposure_ms": 0, "golden_count": 0}
 SMALL = {"practice_count": 2, "test_count": 3, "golden_count": 2, "golden_misses_allowed": 0}
 
 
@@ -51,6 +55,7 @@ def test_preset_makes_a_study_that_its_own_form_accepts(preset: str) -> None:
         ("sr3_task1", ("input_between", "photo", 3000, 0, 50, 0)),
         ("sr3_task2", ("simultaneous", "photo", 3000, 0, 50, 0)),
         ("side_by_side", ("simultaneous", "photo", 0, 10, 40, 5)),
+        ("hype_infinity", ("single", "photo", 0, 0, 100, 0)),
     ],
 )
 def test_preset_has_the_numbers_of_its_source(preset: str, published: tuple[str, str, int, int, int, int]) -> None:
@@ -69,6 +74,10 @@ def test_texts_follow_layout_question_and_counts() -> None:
     assert "practice" not in words
     unlimited = texts_of(together | {"exposure_ms": 0})["instructions_text"]
     assert "for as long as you like" in unlimited
+    alone = texts_of(together | {"layout": "single", "test_count": 100, "golden_count": 0})
+    assert "Half of all the pictures are real" in alone["instructions_text"]
+    assert "There are 100 pictures." in alone["instructions_text"]
+    assert "pair" not in alone["instructions_text"] + alone["consent_text"]
 
 
 @pytest.mark.parametrize("asks_for", ["photo", "sample"])
@@ -104,7 +113,46 @@ def test_press_means_what_the_question_asks_for(asks_for: str) -> None:
     head, *rows = responses_rows(study, origin=Origin.PERSON)
     told_rows = [dict(zip(head, row, strict=True)) for row in rows if row[head.index("session")]]
     assert {row["asked_for"] for row in told_rows} == {asks_for}
+    assert {row["shown"] for row in told_rows} == {"pair"}
     assert all((row["pressed_side"] == row["chosen_side"]) is (asks_for == "photo") for row in told_rows)
+
+
+def test_one_picture_alone_is_judged_and_fool_rates_count_samples_only() -> None:
+    study = make_open_study(preset="hype_infinity", practice_count=2, test_count=8, golden_count=0)
+    session = session_start(study=study)
+    shown: list[str] = []
+    for number in range(10):
+        trial = session.trials.get(code=passage_get(session).trials[0])
+        is_real = trial.photo_side == Side.FIRST
+        if trial.kind == Kind.TEST:
+            shown.append("photo" if is_real else "sample")
+            with (trial.photo.high_res if is_real else trial.pair.sample.picture).open("rb") as file:
+                picture = images.decode(file.read(), name="picture")
+            assert stimulus_get(session=session, trial_code=trial.code) == picture.tobytes()
+        told = response_record(
+            session=session,
+            trial_code=trial.code,
+            chosen_side=Side.FIRST,
+            rt_ms=500 + number,
+            exposure_first_ms=2500.0,
+            exposure_second_ms=None,
+            was_hidden=False,
+        )
+        if trial.kind == Kind.PRACTICE:
+            assert told.feedback is not None
+            assert told.feedback.correct is is_real, "“real” is right where the photo was shown"
+    assert shown.count("photo") == 4
+    row = next(row for row in result_table(study).rows if row.n_responses)
+    assert (row.n_responses, row.fool_rate) == (4, 1.0), "a rater who says real throughout is fooled by every sample"
+    (one,) = summaries_get(study, result_table(study))
+    assert one.single is not None
+    assert (one.single.photos.n_responses, one.single.photos.rate, one.single.both.rate) == (4, 0.0, 0.5)
+    head, *rows = responses_rows(study, origin=Origin.PERSON)
+    cells = [dict(zip(head, row, strict=True)) for row in rows]
+    tests = [cell for cell in cells if cell["kind"] == "test"]
+    assert [cell["shown"] for cell in tests] == shown
+    assert [cell["fooled"] for cell in tests] == ["1" if what == "sample" else "0" for what in shown]
+    assert {cell["exposure_second_ms"] for cell in tests} == {""}
 
 
 @pytest.mark.parametrize(
@@ -115,6 +163,14 @@ def test_press_means_what_the_question_asks_for(asks_for: str) -> None:
         ({"exposure_ms": 0, "layout": "simultaneous", "mask_count": 4}, "mask_count", "4 masks cannot follow"),
         ({"golden_count": 41}, "golden_count", "only 40 test pairs"),
         ({"mask_count": 9}, "mask_count", "less than or equal to 8"),
+        (SINGLE | {"golden_count": 4}, "golden_count", "no obvious pair, so 4 golden ones cannot be"),
+        (SINGLE | {"asks_for": "sample"}, "asks_for", "real or fake, so nothing is pointed at"),
+        (SINGLE | {"test_count": 41}, "test_count", "there cannot be 41; take 42"),
+        (SINGLE | {"practice_pass": 7}, "practice_pass", "there cannot be 7; take 8"),
+        (SINGLE | {"practice_count": 3}, "practice_count", "there cannot be 3; take 4"),
+        (SINGLE | {"side_bias_p": 0.001}, "side_bias_p", "would leave them out for it"),
+        (SINGLE | {"run_limit": 15}, "run_limit", "a rule of 15 on sides"),
+        (SINGLE | {"mask_count": 4}, "mask_count", "4 masks cannot follow"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_in_words(changes: dict[str, Any], field: str, words: str) -> None:
@@ -131,6 +187,10 @@ def test_settings_that_make_no_sense_are_refused_in_words(changes: dict[str, Any
         {"layout": "diagonal"},
         {"asks_for": "both"},
         {"missed_exposure": "forget"},
+        {"layout": "single"},
+        {"layout": "single", "golden_count": 0, "asks_for": "sample"},
+        {"layout": "single", "golden_count": 0, "side_bias_p": 0.01},
+        {"layout": "single", "golden_count": 0, "run_limit": 12},
     ],
 )
 def test_database_refuses_protocols_that_make_no_sense(fields: dict[str, Any]) -> None:

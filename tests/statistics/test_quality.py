@@ -42,7 +42,7 @@ def test_rules_are_given_nothing_of_which_fool_votes_could_be_made() -> None:
     assert seen == {"golden_correct", "practice_correct", "rt_ms", "chosen_first", "noticed", "is_complete"}
     with pytest.raises(ValueError, match="noticed may count what the rules on browsers ask for, got 'fooled'"):
         Behaviour(noticed={"fooled": 3})
-    numbers = {"n_first", "n", "limit", "needed", "n_golden", "n_main", "n_practice", "figures"}
+    numbers = {"n_first", "n", "limit", "needed", "kinds", "n_golden", "n_main", "n_practice", "figures"}
     functions = [f for _, f in inspect.getmembers(quality, inspect.isfunction) if f.__module__ == quality.__name__]
     assert judge in functions
     for function in functions:

@@ -197,6 +197,19 @@ def side_attack(train: Sequence[list[Seen]], test: Sequence[list[Seen]]) -> tupl
     return name, int(np.sum(guesses == is_first)), len(is_first)
 
 
+def test_a_picture_alone_comes_as_equal_for_photos_and_samples(db: None) -> None:
+    study = make_open_study(preset="hype_infinity", practice_count=2, test_count=20, golden_count=0)
+    played = session_play(Client(), study)
+    assert {pair.length for pair in played} == {32 * 32 * 3}
+    assert all(pair.headers == played[0].headers for pair in played)
+    (main,) = main_pairs([played])
+    assert sum(pair.photo_side == Side.FIRST for pair in main) == 10
+    assert len({pair.page for pair in main[1:-2]}) == 1
+    assert not any(re.search(r"sample|bicubic|Smooth|nearest_neigh|photo_side|\.png", pair.page) for pair in main)
+    for pair in main[:-1]:
+        assert pair.reply["feedback"] is None
+
+
 def golden_attack(train: Sequence[list[Seen]], test: Sequence[list[Seen]]) -> tuple[str, int, int]:
     """Point out the golden pairs of each session as those with the most, or the least, of the best feature."""
 

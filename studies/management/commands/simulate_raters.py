@@ -52,6 +52,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--spread", type=float, default=0.5, help="SD between raters and between photos, in logits")
         parser.add_argument("--attention", type=float, default=0.99, help="chance to get a golden pair right")
+        parser.add_argument(
+            "--photo-errors",
+            type=float,
+            default=0.2,
+            help="share of photos called fake, in (0, 1), where each picture is shown alone",
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--at-once", type=int, default=4, help="raters voting at the same time")
 
@@ -59,6 +65,9 @@ class Command(BaseCommand):
         """Run the raters with a progress bar and say at which rates they were fooled."""
         study = study_find(options["study"])
         rates = _rates(study, options["rate"])
+        photo_errors = options["photo_errors"]
+        if not 0 < photo_errors < 1:
+            raise CommandError(f"--photo-errors must lie between 0 and 1, not {photo_errors:g}.")
         try:
             session_check(study=study, origin=Origin.SIMULATED)
         except StudyNotOpen as error:
@@ -71,6 +80,7 @@ class Command(BaseCommand):
                     _take_part,
                     study,
                     rates=rates,
+                    photo_errors=photo_errors,
                     base=options["url"],
                     spread=options["spread"],
                     attention=options["attention"],
@@ -94,7 +104,8 @@ class Command(BaseCommand):
             finally:
                 pool.shutdown(cancel_futures=True)
         told = ", ".join(f"{slug} {100 * rate:.1f} %" for slug, rate in rates.items())
-        self.stdout.write(f"{len(runs)} simulated raters voted, fooled at {told}.")
+        alone = f", photos taken for samples at {100 * photo_errors:.1f} %" if study.is_single else ""
+        self.stdout.write(f"{len(runs)} simulated raters voted, fooled at {told}{alone}.")
 
 
 def _rates(study: Study, given: list[str]) -> dict[str, float]:
@@ -118,7 +129,14 @@ def _rates(study: Study, given: list[str]) -> dict[str, float]:
 
 
 def _take_part(
-    study: Study, *, rates: dict[str, float], base: str, spread: float, attention: float, seed: tuple[int, int]
+    study: Study,
+    *,
+    rates: dict[str, float],
+    photo_errors: float,
+    base: str,
+    spread: float,
+    attention: float,
+    seed: tuple[int, int],
 ) -> None:
     """Go through one session as a browser would, deciding by the truth, which only this process knows."""
     rng = np.random.default_rng(seed)
@@ -135,7 +153,9 @@ def _take_part(
                 code = passage["trials"][0]
                 browser.get(state["addresses"]["stimulus"] + code)
                 trial = Trial.objects.select_related("pair__sample__condition").get(code=code)
-                is_fooled = rng.random() < _fooled_chance(trial, rates, attention, rater_effect, photo_effects, spread)
+                is_alone = study.is_single and trial.photo_side == Side.FIRST
+                rate = photo_errors if is_alone else rates.get(trial.pair.sample.condition.slug, 0.0)
+                is_fooled = rng.random() < _fooled_chance(trial, rate, attention, rater_effect, photo_effects, spread)
                 side = Side(trial.photo_side) if study.asks_for == AsksFor.PHOTO else Side(trial.photo_side).other
                 answer = {
                     "trial": code,
@@ -152,7 +172,7 @@ def _take_part(
 
 def _fooled_chance(
     trial: Trial,
-    rates: dict[str, float],
+    rate: float,
     attention: float,
     rater_effect: NDArray[np.float64],
     photo_effects: NDArray[np.float64],
@@ -161,7 +181,6 @@ def _fooled_chance(
     if trial.kind == Kind.GOLDEN:
         return 1 - attention
     photo = photo_effects[[trial.photo_id % EFFECTS]]
-    rate = rates[trial.pair.sample.condition.slug]
     return float(fooled_probabilities(rate, rater_effects=rater_effect, photo_effects=photo, spread=spread)[0])
 
 

@@ -17,7 +17,8 @@ const { display, timing, addresses, keys, passage } = JSON.parse(document.getEle
 const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
 const isSequential = display.layout === "sequential";
-const names = display.layout === "input_between" ? ["first", "between", "second"] : ["first", "second"];
+const NAMES = { input_between: ["first", "between", "second"], single: ["first"] };
+const names = NAMES[display.layout] ?? ["first", "second"];
 const canvases = Object.fromEntries(names.map((name) => [name, byId(name)]));
 const choiceButtons = { first: byId("choose-first"), second: byId("choose-second") };
 const masks = Array.from({ length: timing.mask_count }, (_, i) =>
@@ -133,13 +134,13 @@ function showing(elements, durationMs) {
   };
 }
 
-/** Return what a trial shows: its steps, and the step of each of the two pictures. */
+/** Return what a trial shows: its steps, and the step of each of the two pictures; a picture alone has no second. */
 function stepsMake() {
   const leadIn = showing([byId("fixation")], timing.lead_in_ms);
   const maskSteps = (shown) => masks.map((mask) => showing(shown.map((name) => mask[name]), timing.mask_ms));
   if (!isSequential) {
     const all = showing(Object.values(canvases), timing.exposure_ms);
-    return { steps: [leadIn, all, ...maskSteps(names)], first: all, second: all };
+    return { steps: [leadIn, all, ...maskSteps(names)], first: all, second: names.includes("second") ? all : null };
   }
   const [first, second] = names.map((name) => showing([canvases[name]], timing.exposure_ms));
   const gap = showing([], timing.gap_ms);
@@ -240,15 +241,15 @@ async function trialRun(state) {
   }
   const { side, rtMs, isByHand } = await choice;
   const { wasHidden, lostFocus, focusLosses } = watch.stop();
-  const [seenFirst, seenSecond] = [first, second].map((step) => shown[steps.indexOf(step)]);
+  const [seenFirst, seenSecond] = [first, second].map((step) => shown[steps.indexOf(step)]); // of no step, undefined
   return {
     trial: code,
     chosen_side: side,
     rt_ms: rtMs,
     exposure_first_ms: seenFirst.ms,
-    exposure_second_ms: seenSecond.ms,
+    exposure_second_ms: seenSecond?.ms ?? null,
     frames_first: seenFirst.frames,
-    frames_second: seenSecond.frames,
+    frames_second: seenSecond?.frames ?? null,
     frame_interval_ms: intervalMs,
     was_hidden: wasHidden,
     lost_focus: lostFocus,
@@ -266,7 +267,7 @@ async function answerDeliver(answer) {
   return noticeIfSlow(sent, words("sending"));
 }
 
-/** Show both pictures of a practice pair side by side, and say which one the photo was. */
+/** Show the pictures of a practice pair side by side, or the one that was shown, and say which one the photo was. */
 async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
   const again = byId("again");
   const figures = [...again.querySelectorAll("figure")];
