@@ -8,6 +8,8 @@ app_name = "studies"
 
 urlpatterns = [
     path("s/<slug:study_code>/", entry.entry, name="entry"),
+    path("s/<slug:study_code>/arrived", entry.counted, {"what": "arrived"}, name="arrived"),
+    path("s/<slug:study_code>/turned-away", entry.counted, {"what": "turned_away"}, name="turned_away"),
     path("r/<slug:session_code>/", rating.rate, name="rate"),
     path("r/<slug:session_code>/t/<slug:trial_code>", stimuli.stimulus, name="stimulus"),
     path("r/<slug:session_code>/answer", rating.answer, name="answer"),

@@ -158,7 +158,8 @@ class PanelEntry(models.Model):
 class ArrivalCount(models.Model):
     """What came of visits to a study's first page on one day (UTC), of people only and without any id.
 
-    `arrived` counts how often the page was shown; who loads it twice counts twice. Those who agreed are sessions.
+    `arrived` counts how often the page was shown, as its script tells: a program that only fetches it counts for
+    nothing, a reload no second time, who opens the link twice counts twice. Those who agreed are sessions.
     """
 
     study = models.ForeignKey(Study, models.CASCADE, related_name="arrivals")

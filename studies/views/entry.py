@@ -1,5 +1,7 @@
 """The way into a study: what it is about, consent, and the start of a session; and the ways out before one starts."""
 
+from typing import Literal
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -7,7 +9,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from studies.errors import ArrivalInvalid, EvalsiteError, ParticipantElsewhere, StudyFull, StudyNotOpen, StudyUnknown
 from studies.forms import ConsentForm
@@ -19,7 +21,7 @@ from studies.selectors.wording import texts_get
 from studies.services.prolific import token_check
 from studies.services.recruitment import arrival_count, entry_refresh, ticket_read, ticket_sign
 from studies.services.sessions import origin_verify, place_check, session_check, session_start
-from studies.views.errors import ANSWERS, errors_as_pages, words_of
+from studies.views.errors import ANSWERS, errors_as_json, errors_as_pages, words_of
 from studies.views.framing import frameable
 from studies.views.language import language_of_study
 
@@ -57,7 +59,7 @@ def entry(request: HttpRequest, study_code: str) -> HttpResponse:
             return HttpResponseRedirect(reverse("studies:rate", args=[session.code]), status=303)
         return landing(request, recruitment, arrival, origin=origin, is_task_preview=is_task_preview)
     except tuple(OUTCOMES) as error:
-        if origin == Origin.PERSON and request.method != "HEAD":
+        if origin == Origin.PERSON and request.method == "POST":
             arrival_count(study=study, what="turned_away")
         status, title = ANSWERS[type(error)]
         context = {
@@ -67,8 +69,24 @@ def entry(request: HttpRequest, study_code: str) -> HttpResponse:
             "origin": origin,
             "panel": recruitment.way,
             "leads": recruitment.exit_get(OUTCOMES[type(error)], arrival),
+            "count_address": count_address(request, study, origin=origin, what="turned_away"),
         }
         return render(request, "studies/message.html", context, status=status)
+
+
+@csrf_exempt  # It only counts, without any id.
+@require_POST
+@errors_as_json
+def counted(request: HttpRequest, study_code: str, what: Literal["arrived", "turned_away"]) -> HttpResponse:
+    """Count a first page that was shown, told by its script: a program that only fetches pages counts for nothing."""
+    arrival_count(study=study_get(code=study_code), what=what)
+    return HttpResponse(status=204)
+
+
+def count_address(request: HttpRequest, study: Study, *, origin: Origin, what: str) -> str:
+    """Return where the script of a page that was got tells that it was shown; "" where nothing is counted."""
+    is_counted = origin == Origin.PERSON and request.method == "GET"
+    return reverse(f"studies:{what}", args=[study.code]) if is_counted else ""
 
 
 def arrival_get(request: HttpRequest, recruitment: Recruitment, *, origin: Origin) -> Arrival | None:
@@ -145,8 +163,6 @@ def landing(
     is_faulty = bool(form.errors)
     session_check(study=study, origin=origin)
     place_check(study=study, origin=origin)
-    if origin == Origin.PERSON and request.method == "GET" and not is_task_preview:
-        arrival_count(study=study, what="arrived")
     sent_token = form.cleaned_data.get("entry_token") if is_faulty else None
     context = {
         "study": study,
@@ -160,6 +176,7 @@ def landing(
         "panel": recruitment.way,
         "window_minimum_px": recruitment.window_minimum_px,
         "is_task_preview": is_task_preview,
+        "count_address": "" if is_task_preview else count_address(request, study, origin=origin, what="arrived"),
     }
     return render(request, "studies/landing.html", context, status=400 if is_faulty else 200)
 

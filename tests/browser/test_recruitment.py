@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from studies.models import RatingSession, Recruitment, SessionState
 from studies.recruitment import Arrival
-from studies.selectors.recruitment import HandIns, hand_ins_get
+from studies.selectors.recruitment import HandIns, arrivals_get, hand_ins_get
 from studies.services.sessions import session_start
 from tests.browser import rater
 from tests.factories import answer_current, make_small_study
@@ -51,6 +51,8 @@ def test_participant_comes_from_a_panel_and_goes_back(
     entrance = reverse("studies:entry", args=[study.code])
     page.goto(f"{entrance}?PROLIFIC_PID=pid1&SESSION_ID=sub1&STUDY_ID=st1")
     assert_accessible(page)
+    page.reload()  # counts no second time
+    expect(page.get_by_label("I have read this")).to_be_visible()
     page.get_by_label("I have read this").check()
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("heading", name="How it works")).to_be_visible()
@@ -71,6 +73,7 @@ def test_participant_comes_from_a_panel_and_goes_back(
     page.get_by_role("link", name="See how you did").click()
     expect(page.get_by_role("heading", name="How you did")).to_be_visible()
     assert_accessible(page)
+    assert arrivals_get(study).arrived == 1
     session = RatingSession.objects.get()
     page.goto(reverse("studies:withdraw", args=[session.code]))
     assert_accessible(page)

@@ -45,7 +45,7 @@ def test_flow_leads_from_arrivals_to_counted_sessions(client: Client) -> None:
     study = make_open_study(fast_ms=300, practice_count=0)
     assert result_table(study).flow.arrived is None  # nobody came: nothing was counted
     for _ in range(6):
-        client.get(reverse("studies:entry", args=[study.code]))
+        client.post(reverse("studies:arrived", args=[study.code]))
     make_session(study)
     fast = make_session(study, answers=[])
     for _ in range(5):

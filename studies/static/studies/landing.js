@@ -15,6 +15,11 @@ if (kept !== null && typeof kept.address === "string" && kept.address.startsWith
   again.hidden = false;
 }
 
+// That the page was shown is told by a script, once for each step of the browser's history: fetching a page writes nothing.
+if (again.dataset.countAddress && typeof window.history.state?.token !== "string") {
+  fetch(again.dataset.countAddress, { method: "POST", credentials: "omit", keepalive: true }).catch(() => {});
+}
+
 // The server starts one session for a token. The page gets another one whenever it is loaded, but a rater who comes back
 // to it, or reloads it, shall start nothing new: the first token stays with this step of the browser's history.
 const token = document.querySelector("[name=entry_token]");
