@@ -7,14 +7,8 @@
  */
 
 /**
- * Return how many device pixels show one picture pixel, along each axis.
- *
- * @param {object} display
- * @param {number} display.size side of the picture, in picture pixels
- * @param {number} display.displayScale the study's setting: CSS pixels for one picture pixel
- * @param {number} display.pixelRatio device pixels for one CSS pixel
- * @param {number} display.room side of the free square on the screen, in CSS pixels
- * @returns {number} a whole number, at least 1
+ * Return how many device pixels show one picture pixel, along each axis: a whole number, at least 1. `size` is in picture
+ * pixels, `room` (the side of the free square) in CSS pixels, `displayScale` in CSS pixels for one picture pixel.
  */
 export function scaleFit({ size, displayScale, pixelRatio, room }) {
   const wanted = Math.round(displayScale * pixelRatio);
@@ -25,11 +19,7 @@ export function scaleFit({ size, displayScale, pixelRatio, room }) {
 /**
  * Return the weights of Keys' cubic convolution kernel (a = -0.5) for one output pixel of each phase.
  *
- * Pixel centres lie at half units. Taps that fall outside the picture are left out and the others scaled to sum 1.
- *
- * @param {number} size side of the picture
- * @param {number} scale whole-number factor
- * @returns {{index: number, weight: number}[][]} for each output coordinate, its taps inside the picture
+ * Pixel centres lie at half units. Each output coordinate has its taps inside the picture, scaled to sum 1.
  */
 function bicubicTaps(size, scale) {
   const kernel = (distance) => {
