@@ -50,3 +50,26 @@ def fooled_probabilities(
     mu = logit_centre(rate, spread=math.hypot(spread, spread))
     probabilities: NDArray[np.float64] = special.expit(mu + spread * (rater_effects + photo_effects))
     return probabilities
+
+
+SLOPE = 2.0
+"""How steeply a simulated rater gets better with time; made up."""
+
+
+def right_probability(exposure_ms: float, *, threshold_ms: float, slope: float = SLOPE) -> float:
+    """Return how likely a picture is told for what it is after a time: Weibull's curve from a guess to certainty.
+
+    Args:
+        exposure_ms: How long it stood.
+        threshold_ms: The time after which three of four are told.
+        slope: Steepness; the larger, the narrower the times between guessing and knowing.
+
+    Example:
+        >>> [round(right_probability(ms, threshold_ms=300), 3) for ms in (0, 300, 900)]
+        [0.5, 0.75, 0.999]
+    """
+    if exposure_ms < 0 or threshold_ms <= 0 or slope <= 0:
+        raise ValueError(
+            f"times and slope must be positive, got {exposure_ms} of {threshold_ms} ms with the slope {slope}"
+        )
+    return float(1 - 0.5 * 0.5 ** ((exposure_ms / threshold_ms) ** slope))
