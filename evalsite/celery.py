@@ -1,6 +1,7 @@
 """The Celery application: `celery -A evalsite worker` runs the tasks of `studies/tasks.py`."""
 
 import os
+from contextlib import ExitStack
 from typing import Any
 
 from celery import Celery
@@ -10,6 +11,9 @@ from django.conf import settings
 from evalsite import logging as evalsite_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalsite.settings")
+
+_acting: dict[str, ExitStack] = {}
+"""Id of a running task -> what ends its acting as the worker."""
 
 app = Celery("evalsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -24,13 +28,18 @@ def _set_up_worker_logging(**_kwargs: Any) -> None:
 
 @task_prerun.connect
 def _bind_task(*, task_id: str, task: Any, **_kwargs: Any) -> None:
-    """Put the task's id and name on every line that it logs."""
+    """Put the task's id and name on every line that it logs, and the worker into the log of what it does to studies."""
+    from studies.services.events import WORKER, acting_as  # noqa: PLC0415 -- models need Django to be set up
+
     evalsite_logging.bind_task(task_id=task_id, task_name=task.name)
+    _acting[task_id] = ExitStack()
+    _acting[task_id].enter_context(acting_as(lambda: WORKER))
 
 
 @task_postrun.connect
-def _unbind_task(**_kwargs: Any) -> None:
+def _unbind_task(*, task_id: str, **_kwargs: Any) -> None:
     evalsite_logging.unbind_task()
+    _acting.pop(task_id).close()
 
 
 @worker_ready.connect

@@ -82,6 +82,13 @@ class ExitInvalid(EvalsiteError):
     """What is to be sent to a panel for an outcome is neither a code nor an address."""
 
 
+class LogIsAppendOnly(EvalsiteError):
+    """Somebody tried to change or delete what stands in a study's log."""
+
+    def __init__(self) -> None:
+        super().__init__("The log of a study is only added to: record another event instead.")
+
+
 class OriginsMixed(EvalsiteError):
     """Answers of people and of simulated raters were about to meet in one table."""
 

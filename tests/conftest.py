@@ -46,6 +46,28 @@ def _own_data(settings: Any, tmp_path: Path) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _flush_past_the_log() -> Iterator[None]:
+    """Let tests that commit be cleaned up after: on SQLite that deletes rows, which triggers of the log refuse.
+
+    Cleaning up takes the triggers away and makes them again; within a test they hold.
+    """
+    from django.db.backends.sqlite3.operations import DatabaseOperations
+
+    sql_flush = DatabaseOperations.sql_flush
+
+    def flushing(self: Any, *arguments: Any, **options: Any) -> list[str]:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+        dropped = [f"DROP TRIGGER {name}" for name, _ in triggers]
+        return [*dropped, *sql_flush(self, *arguments, **options), *(sql for _, sql in triggers)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", flushing)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _eager_tasks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run tasks where they are sent from, and let their errors through; tests marked `worker` send them for real."""

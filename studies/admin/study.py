@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from studies.admin import (
     study_designs,
     study_exports,
+    study_history,
     study_page,
     study_pictures,
     study_recruitment,
@@ -28,7 +29,7 @@ from studies.admin.ownership import OwnedAdmin, researcher_of
 from studies.errors import EvalsiteError
 from studies.forms import StudyCreateForm
 from studies.models import FINISHED, Origin, PhotoSet, Study, StudyState
-from studies.services.studies import study_create
+from studies.services.studies import study_create, study_delete
 
 StudyView = Callable[..., HttpResponseBase]
 
@@ -44,7 +45,6 @@ class StudyAdmin(OwnedAdmin):
     list_select_related = ("owner", "photo_set")
     search_fields = ("title", "slug")
     change_list_template = "admin/studies/study/list.html"
-    object_history_template = "admin/studies/study/history.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Study]:
         """Count the conditions and the sessions of each study."""
@@ -99,6 +99,7 @@ class StudyAdmin(OwnedAdmin):
             "responses": ("responses.csv", require_safe(study_exports.responses_view)),
             "table": ("table/<slug:format_name>", require_safe(study_exports.table_view)),
             "figure": ("figures/<slug:name>.<slug:file_format>", require_safe(study_exports.figure_view)),
+            "events": ("history/events.csv", require_safe(study_exports.events_view)),
             "samples": ("samples.png", require_safe(study_exports.samples_view)),
             "clone": ("clone/", study_designs.clone_view),
             "pictures": (PICTURES, study_pictures.pictures_view),
@@ -150,7 +151,6 @@ class StudyAdmin(OwnedAdmin):
         form = StudyCreateForm(request.POST or None, initial=initial, photo_sets=photo_sets)
         if request.method == "POST" and form.is_valid():
             study = study_create(owner=researcher, **form.cleaned_data)
-            self.log_addition(request, study, f"Made the study from the protocol “{study.preset}”.")
             self.message_user(request, "The study is a draft: check its conditions and its protocol.")
             return redirect("admin:studies_study_change", study.pk)
         context = {"title": "New study", "form": form, "has_photo_sets": photo_sets.exists()}
@@ -165,6 +165,9 @@ class StudyAdmin(OwnedAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show who did what and when, in the frame of the study's pages."""
-        context = {"study": self.get_object(request, object_id), "title": "History", "media": self.media}
-        return super().history_view(request, object_id, context)
+        """Show who did what and when."""
+        return study_history.history_view(request, model_admin=self, study=self.get_object(request, object_id))
+
+    def delete_model(self, request: HttpRequest, obj: Study) -> None:
+        """Delete a draft; its log stays."""
+        study_delete(study=obj)

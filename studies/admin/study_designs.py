@@ -18,7 +18,6 @@ def clone_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
     form = StudyCloneForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         clone = study_clone(study=study, owner=researcher_of(request), **form.cleaned_data)
-        model_admin.log_addition(request, clone, f"Cloned the study from “{study.slug}”.")
         model_admin.message_user(
             request, f"This is a draft with all the settings of “{study.slug}”, and none of its votes."
         )
@@ -40,7 +39,6 @@ def import_view(request: HttpRequest, *, model_admin: OwnedAdmin, photo_sets: Qu
         except DesignInvalid as error:
             refusal = str(error)
         else:
-            model_admin.log_addition(request, study, "Made the study from an imported design.")
             model_admin.message_user(request, "The study is a draft with the settings and photos of the design.")
             return redirect("admin:studies_study_change", study.pk)
     context = {

@@ -1,7 +1,7 @@
 """Files that leave: the table in every form, raw responses, the design, the figures."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -11,6 +11,7 @@ from studies.models import Origin, Saw, Study
 from studies.reports import FORMATS
 from studies.reports.figures import FileFormat, ThemeName
 from studies.selectors import figures
+from studies.selectors.events import events_rows
 from studies.selectors.exports import responses_rows
 from studies.selectors.results import origin_default, result_table, sections_get
 from studies.selectors.studies import design_json
@@ -69,14 +70,19 @@ def responses_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Stud
     """Send every response of people or of simulated raters, line by line."""
     origin = origin_of(request, study)
     look_record(study=study, who=who(request), saw=Saw.RATES, shown="raw responses", origin=origin)
+    return csv_sent(responses_rows(study, origin=origin), f"{study.slug}-responses-{origin.value}.csv")
+
+
+def events_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> StreamingHttpResponse:
+    """Send the log of the study."""
+    return csv_sent(events_rows(study), f"{study.slug}-events.csv")
+
+
+def csv_sent(rows: Iterable[list[str]], name: str) -> StreamingHttpResponse:
+    """Send rows as a CSV file of this name, line by line."""
     writer = csv.writer(_Echo(), lineterminator="\n")
-
-    def sent() -> Iterator[str]:
-        for row in responses_rows(study, origin=origin):
-            yield writer.writerow(row)
-
-    response = StreamingHttpResponse(sent(), content_type="text/csv; charset=utf-8")
-    return attached(response, f"{study.slug}-responses-{origin.value}.csv")
+    lines: Iterator[str] = (writer.writerow(row) for row in rows)
+    return attached(StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8"), name)
 
 
 def design_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:

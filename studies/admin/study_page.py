@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -19,6 +17,7 @@ from studies.protocols import ANSWER_MS, PRESETS
 from studies.reports.palette import ConditionStyle, condition_style
 from studies.selectors.behaviour import rule_counts
 from studies.selectors.conduct import conduct_get
+from studies.selectors.events import events_get
 from studies.selectors.photos import photos_judged
 from studies.selectors.progress import ConditionProgress, StudyProgress, progress_get
 from studies.selectors.recruitment import arrivals_get, hand_ins_get, recruitment_get
@@ -138,9 +137,7 @@ def study_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
         "preset": PRESETS.get(study.preset),
         "version": version(study, progress),
         "poll_ms": POLL_MS.get(StudyState(study.state), 0),
-        "history": LogEntry.objects.filter(
-            content_type=ContentType.objects.get_for_model(Study), object_id=str(study.pk)
-        ).select_related("user")[:HISTORY_LENGTH],
+        "events": events_get(study)[:HISTORY_LENGTH],
     }
     return model_admin.page(request, "study/page", context)
 

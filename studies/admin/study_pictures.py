@@ -114,9 +114,7 @@ def take_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, co
     """Take the checked pictures over."""
     condition = condition_find(study, condition_slug)
     taken = uploads.upload_take(condition=condition)
-    said = f"Took over {counted(taken.pictures, 'picture')} of “{condition.label}”, {taken.replaced} of them replaced."
-    model_admin.log_change(request, study, said)
-    model_admin.message_user(request, said)
+    model_admin.message_user(request, taken.sentence(condition))
     return redirect(address(condition))
 
 

@@ -8,15 +8,14 @@ from studies.admin.ownership import OwnedAdmin
 from studies.forms import RecruitmentForm
 from studies.models import Study
 from studies.selectors.recruitment import recruitment_get
+from studies.services.recruitment import recruitment_change
 
 
 def recruitment_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
     """Show and change the way in and the ways out; possible in every state."""
     form = RecruitmentForm(request.POST if request.method == "POST" else None, instance=recruitment_get(study))
     if request.method == "POST" and form.is_valid():
-        form.save()
-        changed = ", ".join(str(form.fields[name].label) for name in form.changed_data) or "nothing"
-        model_admin.log_change(request, study, f"Changed the recruitment: {changed}.")
+        recruitment_change(recruitment=form.instance)
         model_admin.message_user(request, "The recruitment is saved.")
         return redirect("admin:studies_study_recruitment", study.pk)
     saved = recruitment_get(Study.objects.get(pk=study.pk))

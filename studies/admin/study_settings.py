@@ -2,21 +2,19 @@
 
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
-from django.forms import Textarea
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from studies.admin.ownership import OwnedAdmin
 from studies.admin.study_page import conditions_rows
-from studies.errors import EvalsiteError, StudyStateWrong
+from studies.errors import EvalsiteError
 from studies.forms import ConditionForm, ConditionsFormSet, ProtocolForm, RulesForm, specs_of
 from studies.models import PhotoSet, Study, StudyState
 from studies.protocols import PRESETS
 from studies.selectors.progress import progress_get
 from studies.selectors.training import NETWORKS, checkpoint_choices
-from studies.services.studies import conditions_replace
+from studies.services.studies import conditions_replace, draft_require, settings_change
 from studies.statistics.quality import RULES, wrongly_excluded_at_most
 
 
@@ -42,7 +40,6 @@ def conditions_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Stu
             except EvalsiteError as error:
                 refusal = str(error)
             else:
-                model_admin.log_change(request, study, "Changed the conditions.")
                 model_admin.message_user(request, "The conditions are saved.")
                 return redirect("admin:studies_study_change", study.pk)
     context = {
@@ -62,12 +59,7 @@ def protocol_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study
     if request.method == "POST":
         draft_require(study, to="change its protocol")
         if form.is_valid():
-            with transaction.atomic():
-                before = Study.objects.select_for_update().get(pk=study.pk)
-                draft_require(before, to="change its protocol")
-                form.instance.save(update_fields=list(form.fields))
-            changes = "; ".join(changes_of(before, form)) or "nothing"
-            model_admin.log_change(request, study, f"Changed the protocol: {changes}.")
+            settings_change(study=form.instance, fields=list(form.fields))
             model_admin.message_user(request, "The protocol is saved.")
             return redirect("admin:studies_study_change", study.pk)
     context = {
@@ -119,26 +111,3 @@ def percent(probability: float) -> str:
     if share < 0.01:
         return "under 0.01 %"
     return f"{share:.2f} %" if share < 1 else f"{share:.1f} %"
-
-
-def changes_of(before: Study, form: ProtocolForm) -> list[str]:
-    """Return what a saved form has changed, such as "Gap, ms: 600 → 700"; of texts only that they have."""
-    changes = []
-    for name, field in form.fields.items():
-        old, new = getattr(before, name), form.cleaned_data[name]
-        if old != new:
-            is_text = isinstance(field.widget, Textarea)
-            changes.append(str(field.label) if is_text else f"{field.label}: {old} → {new}")
-    return changes
-
-
-def draft_require(study: Study, *, to: str) -> None:
-    """Refuse to change a study that is no draft.
-
-    Raises:
-        StudyStateWrong: With the way out.
-    """
-    if study.is_frozen:
-        raise StudyStateWrong(f"The design of “{study.title}” is frozen since it was opened; make a new study to {to}.")
-    if study.state != StudyState.DRAFT:
-        raise StudyStateWrong(f"“{study.title}” is {study.state}; take it back to draft to {to}.")

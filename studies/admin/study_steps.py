@@ -1,4 +1,4 @@
-"""What moves a study from one state to the next: one entry a step, each recorded in the study's history."""
+"""What moves a study from one state to the next: one entry a step."""
 
 import hashlib
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Step:
         label: On its button.
         states: From which it can be taken.
         take: What it does.
-        done: What to say afterwards, and in the history.
+        done: What to say afterwards.
         confirmation: What it freezes or ends, a sentence each; empty if it can be undone.
         is_destructive: Whether its button warns.
     """
@@ -126,7 +126,6 @@ def step_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, st
     """Ask where the step freezes or ends something; take it when asked by POST."""
     if request.method == "POST":
         step.take(study)
-        model_admin.log_change(request, study, step.done)
         model_admin.message_user(request, step.done)
         return redirect("admin:studies_study_change", study.pk)
     is_opening = step.name == "open"

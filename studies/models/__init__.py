@@ -1,6 +1,7 @@
 """What is kept. One noun a file; rules that must always hold are constraints of the database."""
 
 from studies.models.choices import AsksFor, Kind, Side
+from studies.models.event import About, Change, StudyEvent
 from studies.models.look import ResultsLook, Saw
 from studies.models.pair import Pair
 from studies.models.photo import Cropping, Photo, PhotoSet
@@ -30,9 +31,11 @@ __all__ = [
     "ACTIVE",
     "ENDED",
     "FINISHED",
+    "About",
     "ArrivalCount",
     "AsksFor",
     "Assignment",
+    "Change",
     "ComparisonFamily",
     "Condition",
     "Cropping",
@@ -60,6 +63,7 @@ __all__ = [
     "Side",
     "StoppingRule",
     "Study",
+    "StudyEvent",
     "StudyPhoto",
     "StudyState",
     "TrainingRun",

@@ -15,6 +15,8 @@ from django.db import transaction
 from studies import methods
 from studies.errors import DesignInvalid, EvalsiteError
 from studies.models import (
+    About,
+    Change,
     Condition,
     PhotoSet,
     Recruitment,
@@ -27,6 +29,7 @@ from studies.models import (
 )
 from studies.selectors.pictures import bank_digest
 from studies.selectors.studies import DESIGN_SCHEMA, PROTOCOL, canonical_json, design_get
+from studies.services.events import event_record
 from studies.services.studies import ConditionSpec, conditions_replace
 from studies.statistics.quality import QualityRules
 
@@ -84,6 +87,9 @@ def design_import(
         study = _study_make(design, owner=owner, photo_set=photo_set, slug=slug)
         study.imported_sha256 = hashlib.sha256(canonical_json(design).encode()).hexdigest() if design["pairs"] else ""
         study.save()
+        changes = [Change("SHA-256 of the imported design", None, study.imported_sha256)] * bool(study.imported_sha256)
+        said = "Made the study from an imported design."
+        event_record(study=study, about=About.MADE, sentence=said, changes=changes)
         _conditions_make(study, design, bank=bank)
         _photos_enter(study, design)
         _compare(design, study, is_renamed=bool(slug))
@@ -105,6 +111,7 @@ def study_clone(*, study: Study, owner: Researcher, title: str, slug: str) -> St
     clone.full_clean()
     with transaction.atomic():
         clone.save()
+        event_record(study=clone, about=About.MADE, sentence=f"Cloned the study from “{study.slug}”.")
         if study.photos_fixed:
             rows = study.study_photos.values_list("photo_id", "use")
             StudyPhoto.objects.bulk_create(StudyPhoto(study=clone, photo_id=pk, use=use) for pk, use in rows)

@@ -1,6 +1,7 @@
 """Looks at results are recorded while a study is under way."""
 
-from studies.models import Origin, RatingSession, ResultsLook, Saw, SessionState, Study, StudyState
+from studies.models import About, Origin, RatingSession, ResultsLook, Saw, SessionState, Study, StudyState
+from studies.services.events import event_record
 
 
 def look_record(*, study: Study, who: str, saw: Saw, shown: str, origin: Origin) -> ResultsLook | None:
@@ -19,4 +20,5 @@ def look_record(*, study: Study, who: str, saw: Saw, shown: str, origin: Origin)
     if origin != Origin.PERSON or study.state not in (StudyState.OPEN, StudyState.PAUSED):
         return None
     counted = RatingSession.objects.filter(study=study, rater__origin=Origin.PERSON, state=SessionState.COMPLETE)
+    event_record(study=study, about=About.RESULTS, sentence=f"Saw results before the end: {shown}.")
     return ResultsLook.objects.create(study=study, who=who, saw=saw, shown=shown, sessions=counted.count())

@@ -4,12 +4,15 @@ from datetime import datetime
 from typing import Literal
 
 from django.core import signing
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from studies.errors import TokenInvalid
-from studies.models import FINISHED, ArrivalCount, PanelEntry, RatingSession, Study
+from studies.models import FINISHED, About, ArrivalCount, PanelEntry, RatingSession, Recruitment, Study
 from studies.recruitment import Arrival
+from studies.selectors.recruitment import recruitment_get
+from studies.services.events import changes_between, event_record, fields_named
 
 TICKET_AGE_S = 24 * 60 * 60
 """For how long a consent form from a panel can be sent."""
@@ -68,5 +71,28 @@ def panel_ids_delete(*, before: datetime, study: Study | None = None) -> int:
     entries = PanelEntry.objects.filter(created_at__lt=before)
     if study is not None:
         entries = entries.filter(study=study)
-    deleted, _ = entries.delete()
+    with transaction.atomic():
+        for of in Study.objects.filter(panel_entries__in=entries).distinct():
+            count = entries.filter(study=of).count()
+            ids = f"ids of {count} participant{'' if count == 1 else 's'} who came before {before:%Y-%m-%d}"
+            event_record(study=of, about=About.RECRUITMENT, sentence=f"Forgot the panel's {ids}.")
+        deleted, _ = entries.delete()
     return deleted
+
+
+def recruitment_change(*, recruitment: Recruitment) -> None:
+    """Keep how raters come to a study and where they go, as it stands in the object, and what changed in the log."""
+    study = recruitment.study
+    with transaction.atomic():
+        before = recruitment_get(Study.objects.select_for_update().get(pk=study.pk))
+        recruitment.save()
+        changes = changes_between(_named(before), _named(recruitment))
+        if changes:
+            event_record(study=study, about=About.RECRUITMENT, sentence="Changed the recruitment.", changes=changes)
+
+
+def _named(recruitment: Recruitment) -> dict[str, object]:
+    """Return every setting under the name that people read; each outcome is one of its own."""
+    fields = [field.name for field in Recruitment._meta.concrete_fields]  # noqa: SLF001 -- the documented way to them
+    settings = fields_named(recruitment, [name for name in fields if name not in ("id", "study", "exits")])
+    return settings | {f"Exit {outcome.replace('_', ' ')}": way for outcome, way in recruitment.exits.items()}

@@ -14,11 +14,12 @@ from django.db import transaction
 from studies import images, methods
 from studies.errors import EvalsiteError
 from studies.evaluation.measure import fidelity_figures
-from studies.models import Condition, Photo, Sample, SampleStatus, Study, StudyState
+from studies.models import About, Change, Condition, Photo, Sample, SampleStatus, Study, StudyState
 from studies.models.files import file_delete_on_commit
 from studies.selectors.pictures import bank_get, pictures_read
 from studies.selectors.results import FIDELITY
 from studies.selectors.uploads import pictures_digest, uploaded_get
+from studies.services.events import event_record
 from studies.services.pairs import pairs_build
 
 logger = logging.getLogger(__name__)
@@ -204,4 +205,6 @@ def preparation_finish(*, study: Study) -> bool:
         pairs_build(study=study)
         study.state = StudyState.READY
         study.save(update_fields=["state"])
+        change = Change("State", StudyState.PREPARING.value, StudyState.READY.value)
+        event_record(study=study, about=About.STEP, sentence="Finished the preparation.", changes=[change])
     return True

@@ -1,7 +1,7 @@
 """Studies are made, prepared, opened, paused and closed."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,21 @@ from django.utils.text import slugify
 
 from studies import methods
 from studies.errors import ParameterInvalid, StudyIncomplete, StudyStateWrong
-from studies.models import Condition, PhotoSet, Researcher, Sample, SampleStatus, Study, StudyPhoto, StudyState, Use
+from studies.models import (
+    About,
+    Condition,
+    PhotoSet,
+    Researcher,
+    Sample,
+    SampleStatus,
+    Study,
+    StudyPhoto,
+    StudyState,
+    Use,
+)
 from studies.protocols import PRESETS
 from studies.selectors.studies import design_json, study_problems
+from studies.services.events import changes_between, event_record, fields_named
 from studies.services.pairs import pairs_clear
 from studies.statistics.quality import PRACTICE_TRIES
 
@@ -89,8 +101,47 @@ def study_create(
     study.full_clean()
     with transaction.atomic():
         study.save()
+        event_record(study=study, about=About.MADE, sentence=f"Made the study from the protocol “{preset}”.")
         conditions_replace(study=study, conditions=default_conditions(bank=bank, checkpoint=checkpoint))
     return study
+
+
+def study_delete(*, study: Study) -> None:
+    """Delete a draft. Its log stays.
+
+    Raises:
+        StudyStateWrong: If the study is no draft: what raters may have seen is kept.
+    """
+    with _in_state(study, StudyState.DRAFT, to="delete it"):
+        event_record(study=study, about=About.MADE, sentence=f"Deleted the draft “{study.title}”.")
+        study.delete()
+
+
+def draft_require(study: Study, *, to: str) -> None:
+    """Refuse to change a study that is no draft.
+
+    Raises:
+        StudyStateWrong: With the way out.
+    """
+    if study.is_frozen:
+        raise StudyStateWrong(f"The design of “{study.title}” is frozen since it was opened; make a new study to {to}.")
+    if study.state != StudyState.DRAFT:
+        raise StudyStateWrong(f"“{study.title}” is {study.state}; take it back to draft to {to}.")
+
+
+def settings_change(*, study: Study, fields: Sequence[str]) -> None:
+    """Keep new values of fields, as they stand in the object, of a study that is a draft.
+
+    Raises:
+        StudyStateWrong: If the study is no draft.
+    """
+    with transaction.atomic():
+        before = Study.objects.select_for_update().get(pk=study.pk)
+        draft_require(before, to="change its protocol")
+        study.save(update_fields=list(fields))
+        changes = changes_between(fields_named(before, fields), fields_named(study, fields))
+        if changes:
+            event_record(study=study, about=About.SETTINGS, sentence="Changed the protocol.", changes=changes)
 
 
 def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> None:
@@ -101,9 +152,35 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
         MethodUnavailable: If there is no such method.
         ParameterInvalid: If a parameter is unknown or out of range, or two conditions are the same.
     """
+    rows, names_before = _conditions_make(study, conditions)
+    with _in_state(study, StudyState.DRAFT, to="change its conditions"):
+        for slug, before in names_before.items():
+            _uploaded_rename(study, before, slug, taken=rows)
+        kept = {c.slug: c for c in study.conditions.all()}
+        named_before = _conditions_named(kept.values())
+        for slug, old in kept.items():
+            new = rows.get(slug)
+            same = new and (new.method, new.parameters, new.bank_id) == (old.method, old.parameters, old.bank_id)
+            if not same:
+                old.delete()
+        for place, condition in enumerate(study.conditions.all()):  # out of the way of the unique positions
+            Condition.objects.filter(pk=condition.pk).update(position=1000 + place)
+        kept = {c.slug: c for c in study.conditions.all()}
+        for slug, new in rows.items():
+            if slug in kept:
+                Condition.objects.filter(pk=kept[slug].pk).update(position=new.position, role=new.role, label=new.label)
+            else:
+                new.save()
+        changes = changes_between(named_before, _conditions_named(rows.values()))
+        if changes:
+            event_record(study=study, about=About.CONDITIONS, sentence="Changed the conditions.", changes=changes)
+
+
+def _conditions_make(study: Study, specs: Sequence[ConditionSpec]) -> tuple[dict[str, Condition], dict[str, str]]:
+    """Return conditions not yet kept, by slug, and which slugs those of uploaded pictures had before."""
     rows: dict[str, Condition] = {}
     names_before: dict[str, str] = {}
-    for position, spec in enumerate(conditions):
+    for position, spec in enumerate(specs):
         method = methods.method_get(spec.method)
         parameters = method.parameters_check(spec.parameters, checkpoints=Path(settings.CHECKPOINTS_DIR))
         label = spec.label or _label_make(method, parameters)
@@ -125,23 +202,17 @@ def conditions_replace(*, study: Study, conditions: Sequence[ConditionSpec]) -> 
             role=spec.role or method.default_role,
             bank=spec.bank if method.needs == "bank" else None,
         )
-    with _in_state(study, StudyState.DRAFT, to="change its conditions"):
-        for slug, before in names_before.items():
-            _uploaded_rename(study, before, slug, taken=rows)
-        kept = {c.slug: c for c in study.conditions.all()}
-        for slug, old in kept.items():
-            new = rows.get(slug)
-            same = new and (new.method, new.parameters, new.bank_id) == (old.method, old.parameters, old.bank_id)
-            if not same:
-                old.delete()
-        for place, condition in enumerate(study.conditions.all()):  # out of the way of the unique positions
-            Condition.objects.filter(pk=condition.pk).update(position=1000 + place)
-        kept = {c.slug: c for c in study.conditions.all()}
-        for slug, new in rows.items():
-            if slug in kept:
-                Condition.objects.filter(pk=kept[slug].pk).update(position=new.position, role=new.role, label=new.label)
-            else:
-                new.save()
+    return rows, names_before
+
+
+def _conditions_named(conditions: Iterable[Condition]) -> dict[str, str]:
+    """Return what the log says of conditions: place, role, method, parameters and bank, by label."""
+    named = {}
+    for condition in conditions:
+        words = [f"{condition.position + 1}.", condition.role, condition.method]
+        words += [f"{name}={value}" for name, value in condition.parameters.items()]
+        named[condition.label] = " ".join([*words, f"bank “{condition.bank.name}”"] if condition.bank else words)
+    return named
 
 
 def _uploaded_rename(study: Study, before: str, after: str, *, taken: Mapping[str, Condition]) -> None:
@@ -179,7 +250,7 @@ def study_prepare(*, study: Study) -> None:
         _complete_or_raise(study)
         if study.state == StudyState.DRAFT and not study.photos_fixed:
             photos_take(study=study)
-        _state_save(study, StudyState.PREPARING)
+        _state_save(study, StudyState.PREPARING, "Started the preparation of the samples.")
 
 
 def photos_take(*, study: Study) -> None:
@@ -216,7 +287,7 @@ def study_reopen_draft(*, study: Study) -> None:
     """
     with _in_state(study, StudyState.PREPARING, StudyState.READY, to="change it"):
         pairs_clear(study=study)
-        _state_save(study, StudyState.DRAFT)
+        _state_save(study, StudyState.DRAFT, "Took the study back to draft.")
 
 
 def study_open(*, study: Study) -> None:
@@ -231,7 +302,8 @@ def study_open(*, study: Study) -> None:
         study.design = design_json(study)
         study.design_sha256 = hashlib.sha256(study.design.encode()).hexdigest()
         study.opened_at = timezone.now()
-        _state_save(study, StudyState.OPEN, "design", "design_sha256", "opened_at")
+        done = "Opened the study and froze its design."
+        _state_save(study, StudyState.OPEN, done, "design", "design_sha256", "opened_at")
 
 
 def study_pause(*, study: Study) -> None:
@@ -241,7 +313,8 @@ def study_pause(*, study: Study) -> None:
         StudyStateWrong: If the study is not open.
     """
     with _in_state(study, StudyState.OPEN, to="pause it"):
-        _state_save(study, StudyState.PAUSED)
+        done = "Paused the study: nobody new can start, and those under way may finish."
+        _state_save(study, StudyState.PAUSED, done)
 
 
 def study_resume(*, study: Study) -> None:
@@ -251,7 +324,7 @@ def study_resume(*, study: Study) -> None:
         StudyStateWrong: If the study is not paused.
     """
     with _in_state(study, StudyState.PAUSED, to="take raters again"):
-        _state_save(study, StudyState.OPEN)
+        _state_save(study, StudyState.OPEN, "Opened the study to raters again.")
 
 
 def study_close(*, study: Study) -> None:
@@ -262,7 +335,7 @@ def study_close(*, study: Study) -> None:
     """
     with _in_state(study, StudyState.OPEN, StudyState.PAUSED, to="close it"):
         study.closed_at = timezone.now()
-        _state_save(study, StudyState.CLOSED, "closed_at")
+        _state_save(study, StudyState.CLOSED, "Closed the study.", "closed_at")
 
 
 @contextmanager
@@ -282,6 +355,11 @@ def _complete_or_raise(study: Study) -> None:
         raise StudyIncomplete(" ".join(problems))
 
 
-def _state_save(study: Study, state: StudyState, *fields: str) -> None:
-    study.state = state
+def _state_save(study: Study, state: StudyState, done: str, *fields: str) -> None:
+    """Keep the state and further fields, and what was done in the log."""
+    before, study.state = study.state, state
     study.save(update_fields=["state", *fields])
+    changes = changes_between({"State": str(before)}, {"State": str(state)})
+    if "design_sha256" in fields:
+        changes += changes_between({}, {"Design SHA-256": study.design_sha256})
+    event_record(study=study, about=About.STEP, sentence=done, changes=changes)

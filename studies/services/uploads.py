@@ -23,9 +23,10 @@ from studies.errors import (
     StudyStateWrong,
     UploadStateWrong,
 )
-from studies.models import Condition, Photo, SampleUpload, Study, StudyState, UploadedPicture, UploadState
+from studies.models import About, Condition, Photo, SampleUpload, Study, StudyState, UploadedPicture, UploadState
 from studies.models.files import file_delete_on_commit
 from studies.selectors.photos import file_stem, photo_stems, photos_judged, stem_key
+from studies.services.events import event_record
 from studies.services.photos import uploads_expand
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,11 @@ class Taken(NamedTuple):
 
     pictures: int
     replaced: int
+
+    def sentence(self, condition: Condition) -> str:
+        """Say it."""
+        pictures = "1 picture" if self.pictures == 1 else f"{self.pictures} pictures"
+        return f"Took over {pictures} of “{condition.label}”, {self.replaced} of them replaced."
 
 
 @dataclass
@@ -145,7 +151,9 @@ def upload_take(*, condition: Condition) -> Taken:
         replaced.delete()
         upload.pictures.update(upload=None)
         upload.delete()
-    return Taken(len(photos), n_replaced)
+        taken = Taken(len(photos), n_replaced)
+        event_record(study=condition.study, about=About.PICTURES, sentence=taken.sentence(condition))
+    return taken
 
 
 def upload_discard(*, condition: Condition) -> None:

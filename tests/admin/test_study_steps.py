@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 from kombu.exceptions import OperationalError
 
-from studies.models import Origin, RatingSession, Researcher, Study, StudyState
+from studies.models import About, Origin, RatingSession, Researcher, Study, StudyState
 from studies.services.studies import ConditionSpec
 from tests.factories import make_session, make_study
 
@@ -69,8 +68,10 @@ def test_study_goes_all_the_way(
     assert primary_of(take(client, "close", study)) == ["See results"]
     assert study.state == "closed"
 
-    entries = LogEntry.objects.filter(object_id=str(study.pk), user=researcher).order_by("pk")
-    assert [entry.get_change_message() for entry in entries] == [
+    events = [(event.who, event.sentence) for event in study.events.filter(about=About.STEP)]
+    assert events.pop(1) == ("worker", "Finished the preparation.")
+    assert {who for who, _ in events} == {researcher.username}
+    assert [sentence for _, sentence in events] == [
         "Started the preparation of the samples.",
         "Opened the study and froze its design.",
         "Paused the study: nobody new can start, and those under way may finish.",
@@ -114,10 +115,11 @@ def test_forged_form_is_refused(researcher: Researcher, name: str) -> None:
 )
 def test_step_out_of_turn_is_a_message(client: Client, researcher: Researcher, state: StudyState, name: str) -> None:
     study = make_study(owner=researcher, state=StudyState(state))
+    events = study.events.count()
     page = take(client, name, study)
     assert 'class="error"' in page
     assert study.state == state
-    assert not LogEntry.objects.exists()
+    assert events == study.events.count()
 
 
 def test_draft_says_what_is_missing_and_leads_there(client: Client, researcher: Researcher) -> None:
