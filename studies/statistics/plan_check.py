@@ -42,6 +42,23 @@ class Simulated:
         """Standard error of `coverage` near 95 %, as a share."""
         return math.sqrt(0.95 * 0.05 / self.n_studies)
 
+    def joined(self, other: "Simulated") -> "Simulated":
+        """Return what these studies and others of the same plan found together.
+
+        Example:
+            >>> one = Simulated(n_studies=10, coverage=0.9, half_width=0.05, success=0.5)
+            >>> one.joined(Simulated(n_studies=30, coverage=1.0, half_width=0.03, success=0.9))
+            Simulated(n_studies=40, coverage=0.975, half_width=0.035, success=0.8)
+        """
+        total = self.n_studies + other.n_studies
+        own, theirs = self.n_studies / total, other.n_studies / total
+        return Simulated(
+            n_studies=total,
+            coverage=own * self.coverage + theirs * other.coverage,
+            half_width=own * self.half_width + theirs * other.half_width,
+            success=own * self.success + theirs * other.success,
+        )
+
 
 def spreads(rate: float, correlations: Correlations) -> tuple[float, float]:
     """Return the spreads of raters and of photos on the logit scale that make votes so alike.

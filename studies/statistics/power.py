@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
-from studies.statistics.fool_rate import MIN_CLUSTERS, VarianceParts, cluster_codes, t_quantile, variance_parts
+from studies.statistics.fool_rate import MIN_CLUSTERS, VarianceParts, cluster_codes, variance_parts
 from studies.statistics.simulation import logit_centre
 
 Array = NDArray[np.float64]
@@ -302,6 +302,41 @@ def equivalence_variance(margin: float, *, rate: float = 0.5, alpha: float = 0.0
     return float(optimize.brentq(excess, 0.0, largest)) ** -2
 
 
+def difference_powers(difference: float, *, variance: ArrayLike, alpha: float = 0.05) -> Array:
+    """Return the chance to show a difference: Phi(|D| / s - z_{1 - alpha/2}), the inverse of `difference_variance`.
+
+    Args:
+        difference: The true difference, a share.
+        variance: Of its estimate; any shape.
+        alpha: Level of the test.
+
+    Example:
+        >>> difference_powers(0.06, variance=[difference_variance(0.06), 0.01]).round(3).tolist()
+        [0.8, 0.087]
+    """
+    result: Array = special.ndtr(abs(difference) / np.sqrt(np.asarray(variance)) - _z(1 - alpha / 2))
+    return result
+
+
+def equivalence_powers(margin: float, *, variance: ArrayLike, rate: float = 0.5, alpha: float = 0.05) -> Array:
+    """Return the chance to show that a rate is 1/2 to within a margin: the inverse of `equivalence_variance`.
+
+    Args:
+        margin: In (0, 0.5).
+        variance: Of the rate's estimate; any shape.
+        rate: The true rate.
+        alpha: Level of each of the two one-sided tests.
+
+    Example:
+        >>> equivalence_powers(0.05, variance=[equivalence_variance(0.05), 0.01]).round(3).tolist()
+        [0.8, 0.0]
+    """
+    spread, z = np.sqrt(np.asarray(variance)), _z(1 - alpha)
+    both = special.ndtr((0.5 + margin - rate) / spread - z) + special.ndtr((rate - 0.5 + margin) / spread - z) - 1
+    result: Array = np.maximum(0.0, both)
+    return result
+
+
 def plan(
     model: VarianceModel,
     *,
@@ -342,7 +377,8 @@ def plan(
         raise ValueError(f"the share of exclusions must be at least 0 and below 1, got {exclusion_rate}")
 
     def suffices(n_raters: int) -> bool:
-        return bool(model.variance(n_raters, n_photos) * _widening(n_raters, n_photos, alpha) ** 2 <= variance)
+        widened = model.variance(n_raters, n_photos) * widening(n_raters, n_photos, alpha=alpha) ** 2
+        return bool(widened <= variance)
 
     high = MIN_CLUSTERS
     while not suffices(high) and high < 10**9:
@@ -393,10 +429,21 @@ def half_widths(model: VarianceModel, *, n_raters: ArrayLike, n_photos: ArrayLik
         >>> half_widths(model, n_raters=[100, 1000, 10000], n_photos=100).round(4).tolist()
         [0.0394, 0.028, 0.0266]
     """
-    raters, photos = np.broadcast_arrays(n_raters, n_photos)
-    smaller = np.minimum(raters, photos)
-    quantile = np.where(smaller < MANY_CLUSTERS, special.stdtrit(smaller - 1, 1 - alpha / 2), _z(1 - alpha / 2))
-    result: Array = quantile * np.sqrt(model.variance(raters, photos))
+    variance = model.variance(n_raters, n_photos)
+    result: Array = _z(1 - alpha / 2) * widening(n_raters, n_photos, alpha=alpha) * np.sqrt(variance)
+    return result
+
+
+def widening(n_raters: ArrayLike, n_photos: ArrayLike, *, alpha: float = 0.05) -> Array:
+    """Return how much wider an interval is for having few raters or photos: t / z below 60 of either, else 1.
+
+    Example:
+        >>> widening([20, 59, 60], 200).round(3).tolist()
+        [1.068, 1.021, 1.0]
+    """
+    smaller = np.asarray(np.minimum(n_raters, n_photos), dtype=np.float64)
+    few = special.stdtrit(np.minimum(smaller, MANY_CLUSTERS) - 1, 1 - alpha / 2) / _z(1 - alpha / 2)
+    result: Array = np.where(smaller < MANY_CLUSTERS, few, 1.0)
     return result
 
 
@@ -441,7 +488,7 @@ def smallest_difference(
             effect_correlation=effect_correlation,
             is_within=is_within,
         )
-        found = float(model.variance(n_raters, n_photos)) * _widening(n_raters, n_photos, alpha) ** 2
+        found = float(model.variance(n_raters, n_photos) * widening(n_raters, n_photos, alpha=alpha) ** 2)
         return found - difference_variance(difference, alpha=alpha, power=power)
 
     largest = 0.999 - rate
@@ -450,12 +497,6 @@ def smallest_difference(
 
 def _z(probability: float) -> float:
     return float(special.ndtri(probability))
-
-
-def _widening(n_raters: int, n_photos: int, alpha: float) -> float:
-    """Return t / z where there are few raters or photos, else 1."""
-    smaller = min(n_raters, n_photos)
-    return t_quantile(smaller - 1, alpha) / t_quantile(math.inf, alpha) if smaller < MANY_CLUSTERS else 1.0
 
 
 def _votes_met(sizes: NDArray[np.int64], n_votes: int) -> float:

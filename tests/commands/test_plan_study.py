@@ -73,19 +73,34 @@ def test_pilot_gives_rate_and_spread(tmp_path: Path) -> None:
     [
         (
             ["--half-width", "3", "--photos", "200"],
-            "--rate, the fool rate that is expected, must lie between 0 and 100",
+            "--rate: the fool rate that is expected must lie between 0 and 100 %",
         ),
-        (["--half-width", "0", "--rate", "28", "--photos", "200"], "--half-width must be above 0 points"),
+        (
+            ["--half-width", "0", "--rate", "28", "--photos", "200"],
+            "--half-width: the half-width must lie between 0 and 50 points, got 0",
+        ),
         (["--half-width", "3", "--rate", "28", "--photos", "30"], "40 pairs a rater need as many photos, got 30"),
         (["--against", "22", "--rate", "28", "--photos", "60"], "80 pairs a rater need as many photos, got 60"),
-        (["--against", "28", "--rate", "28", "--photos", "200"], "must be another rate between 0 and 100, got 28"),
-        (["--equivalence", "5", "--rate", "40", "--photos", "200"], r"A true rate of 0\.4 is not within 0\.05 of 0\.5"),
+        (
+            ["--against", "28", "--rate", "28", "--photos", "200"],
+            "--against: it must be another rate between 0 and 100 %, got 28",
+        ),
+        (
+            ["--equivalence", "5", "--rate", "40", "--photos", "200"],
+            "--equivalence: a true rate of 40 % is not within 5 points",
+        ),
         (
             ["--half-width", "3", "--rate", "28", "--photos", "8", "--votes", "4"],
             "8 photos are too few for an interval",
         ),
-        (["--half-width", "3", "--rate", "28", "--photos", "200", "--spread", "9"], "between 0 and 4 logits, got 9"),
-        (["--half-width", "3", "--rate", "28", "--photos", "200", "--comparisons", "0"], "at least 1, got 0"),
+        (
+            ["--half-width", "3", "--rate", "28", "--photos", "200", "--spread", "9"],
+            "--spread: the spread must lie between 0 and 4 logits, got 9",
+        ),
+        (
+            ["--half-width", "3", "--rate", "28", "--photos", "200", "--comparisons", "0"],
+            "at least 1 comparison, got 0",
+        ),
         (["--half-width", "3", "--rate", "28", "--photos", "200", "--pilot", "none.csv"], "cannot be read"),
         (["--half-width", "3", "--rate", "28", "--photos", "200", "--simulate", "0"], "n_studies must be at least 1"),
         (["--half-width", "3", "--rate", "128", "--photos", "200"], "a number of percent from 0 to below 100"),

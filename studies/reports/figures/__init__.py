@@ -8,6 +8,7 @@ from studies.reports.figures.fool_rates import fool_rates
 from studies.reports.figures.gallery import gallery
 from studies.reports.figures.grids import picture_grid, sample_grid_png
 from studies.reports.figures.pairwise import pairwise
+from studies.reports.figures.planned import planned
 from studies.reports.figures.realism import realism
 from studies.reports.figures.sheet import PAGE_WIDTH_MM, THEMES, FileFormat, ThemeName
 from studies.reports.figures.temperatures import temperatures
@@ -22,6 +23,7 @@ __all__ = [
     "gallery",
     "pairwise",
     "picture_grid",
+    "planned",
     "realism",
     "sample_grid_png",
     "temperatures",
