@@ -1,7 +1,7 @@
 """Files that leave: the table in every form, raw responses, the design, the figures."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -12,7 +12,7 @@ from studies.reports import FORMATS
 from studies.reports.figures import FileFormat, ThemeName
 from studies.selectors import figures
 from studies.selectors.events import events_rows
-from studies.selectors.exports import responses_rows
+from studies.selectors.exports import responses_csv
 from studies.selectors.results import origin_default, result_table, sections_get
 from studies.selectors.studies import design_json
 from studies.services.looks import look_record
@@ -67,21 +67,20 @@ def table_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, f
 
 
 def responses_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> StreamingHttpResponse:
-    """Send every response of people or of simulated raters, line by line."""
+    """Send every response of people or of simulated raters, while they are read."""
     origin = origin_of(request, study)
     look_record(study=study, who=who(request), saw=Saw.RATES, shown="raw responses", origin=origin)
-    return csv_sent(responses_rows(study, origin=origin), f"{study.slug}-responses-{origin.value}.csv")
+    return csv_sent(responses_csv(study, origin=origin), f"{study.slug}-responses-{origin.value}.csv")
 
 
 def events_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> StreamingHttpResponse:
     """Send the log of the study."""
-    return csv_sent(events_rows(study), f"{study.slug}-events.csv")
-
-
-def csv_sent(rows: Iterable[list[str]], name: str) -> StreamingHttpResponse:
-    """Send rows as a CSV file of this name, line by line."""
     writer = csv.writer(_Echo(), lineterminator="\n")
-    lines: Iterator[str] = (writer.writerow(row) for row in rows)
+    return csv_sent(map(writer.writerow, events_rows(study)), f"{study.slug}-events.csv")
+
+
+def csv_sent(lines: Iterable[str], name: str) -> StreamingHttpResponse:
+    """Send lines as a CSV file of this name, while they are made."""
     return attached(StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8"), name)
 
 

@@ -1,94 +1,161 @@
 """Raw responses as rows of text, by the schema in docs/export-schema.md."""
 
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
+from typing import Any
 
-from studies.models import FINISHED, Origin, SessionState, Side, Study
-from studies.selectors.responses import responses_of
+from django.db import connection, models
+from django.db.models.functions import Cast
+
+from studies.models import FINISHED, AsksFor, Origin, Pair, Rater, RatingSession, SessionState, Side, Study
+from studies.selectors.responses import responses_of, sessions_of
 from studies.selectors.results import FIDELITY, caution_get, fidelity_get
 from studies.selectors.studies import reference_get
 from studies.statistics.responses_csv import COLUMNS, DECLARATION
 
+SESSIONS_AT_ONCE = 100
+"""Sessions whose responses are read at once: some five thousand rows."""
+
 
 def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
-    """Yield the header, then one row a response of one origin, in the order of sessions and positions.
+    """Yield the header, then one row a response: what `responses_csv` writes, cell by cell."""
+    blocks = responses_csv(study, origin=origin)
+    return csv.reader(chain.from_iterable(io.StringIO(block, newline="") for block in blocks))
+
+
+def responses_csv(study: Study, *, origin: Origin) -> Iterator[str]:
+    """Yield the header, then one line a response of one origin, in the order of sessions and positions; in blocks.
 
     Last comes a row of the kind `DECLARATION` for each condition without any response, so that the file alone gives the
-    whole table.
+    whole table. What is held in memory grows with the pairs of the study, but not with its responses.
+
+    What all responses of a condition, a pair or a session have in common is written as CSV once. A line puts it
+    together in the order of `COLUMNS`, with what is the answer's own: that holds nothing that needs quotes.
     """
-    yield [column.name for column in COLUMNS]
+    yield _cells(column.name for column in COLUMNS) + "\n"
+    conditions, pairs = _of_conditions(study, origin=origin), _of_pairs(study)
+    unseen = dict(conditions)
+    photo_or_sample = {str(Side.FIRST): "photo", str(Side.SECOND): "sample"}
+    shown = photo_or_sample if study.is_single else dict.fromkeys(photo_or_sample, "pair")
+    other = {str(side): str(side.other) for side in Side}
+    asks_for_photo = str(AsksFor.PHOTO)
+    for sessions in _of_sessions(study, origin=origin):
+        lines = []
+        # fmt: off
+        for (
+            session, pair, position, kind, side, chosen, asked, rt, first, second, frames_first, frames_second,
+            interval, missed, set_aside, scale, ratio, hidden, unfocused, losses, automation, answered_at,
+        ) in _responses(study, sessions, origin=origin):
+            condition, photo, measured = pairs[pair]
+            of_study, of_origin, of_condition, question, fidelity = conditions[condition]
+            names, ended, language = sessions[session]
+            unseen.pop(condition, None)
+            lines.append(
+                f"{of_study},{names},{of_origin},{ended},{of_condition},{photo},"
+                f"{position},{kind},{side},{shown[side]},{chosen},{asked},"
+                f"{chosen if asked == asks_for_photo else other[chosen]},{0 if chosen == side else 1},{rt},"
+                f"{_ms(first)},{_ms(second)},{_number(frames_first)},{_number(frames_second)},{_ms(interval)},"
+                f"{_flag(missed)},{_flag(set_aside)},{_number(scale)},{_number(ratio)},{_flag(hidden)},{_flag(unfocused)},"
+                f"{losses},{automation},{_moment(answered_at)},"
+                f"{question},{language},{measured},{fidelity}\n"
+            )
+        # fmt: on
+        yield "".join(lines)
+    places = [column.name for column in COLUMNS]
+    no_answer = "," * (places.index("question") - places.index("kind"))
+    for of_study, of_origin, of_condition, question, fidelity in unseen.values():
+        yield f"{of_study},,,{of_origin},,,,{of_condition},,,,{DECLARATION}{no_answer}{question},,,,{fidelity}\n"
+
+
+def _cells(texts: Iterable[str]) -> str:
+    """Return texts as cells of CSV, quoted where they must be (RFC 4180, section 2)."""
+    return ",".join(
+        '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text for text in texts
+    )
+
+
+def _of_conditions(study: Study, *, origin: Origin) -> dict[int, tuple[str, str, str, str, str]]:
+    """Return cells of each condition: of its study, the origin, its own, the question, the pixel metrics."""
     fidelity = {
-        slug: {name: _exact(getattr(means, name)) for name in FIDELITY} for slug, means in fidelity_get(study).items()
+        slug: [_exact(getattr(means, name)) for name in FIDELITY] for slug, means in fidelity_get(study).items()
     }
-    reference, caution = reference_get(study) or "", caution_get(study, origin=origin)
-    heads = {
-        condition.pk: {
-            "study": study.slug,
-            "study_title": study.title,
-            "design_sha256": study.design_sha256,
-            "comparison_family": study.comparison_family,
-            "comparison_reference": reference,
-            "equivalence_margin": repr(study.equivalence_margin),
-            "caution": caution,
-            "origin": origin.value,
-            "condition": condition.slug,
-            "condition_label": condition.label,
-            "condition_order": str(order),
-            "role": condition.role,
-            "question": study.question,
-            **fidelity.get(condition.slug, {}),
-        }
+    fixed = (study.comparison_family, reference_get(study) or "", repr(study.equivalence_margin))
+    of_study = _cells((study.slug, study.title, study.design_sha256, *fixed, caution_get(study, origin=origin)))
+    return {
+        condition.pk: (
+            of_study,
+            origin.value,
+            _cells((condition.slug, condition.label, str(order), condition.role)),
+            _cells([study.question]),
+            _cells(fidelity.get(condition.slug, [""] * len(FIDELITY))),
+        )
         for order, condition in enumerate(study.conditions.order_by("position"), start=1)
     }
-    shown_first = {str(Side.FIRST): "photo", str(Side.SECOND): "sample"}
-    unseen = dict(heads)
-    responses = (
-        responses_of(study, origin=origin)
-        .select_related("trial__session__rater", "trial__pair__sample", "trial__photo")
-        .order_by("trial__session", "trial__position")
+
+
+def _of_pairs(study: Study) -> dict[int, tuple[int, str, str]]:
+    """Return the condition of each pair, and cells of its photo and of the metrics of its sample."""
+    rows = Pair.objects.filter(study=study).values_list(
+        "pk",
+        "sample__condition_id",
+        "sample__photo__sha256",
+        "sample__photo__source_sha256",
+        "sample__psnr",
+        "sample__ssim",
     )
-    for response in responses.iterator(chunk_size=2_000):
-        trial = response.trial
-        session = trial.session
-        condition = trial.pair.sample.condition_id
-        unseen.pop(condition, None)
-        row = heads[condition] | {
-            "session": str(session),
-            "rater": str(session.rater),
-            "completed": _flag(session.state in FINISHED),
-            "excluded": _flag(session.state == SessionState.EXCLUDED),
-            "exclusion_reason": session.exclusion_reason,
-            "language": session.language,
-            "photo": trial.photo.sha256[:16],
-            "scene": trial.photo.source_sha256[:16],
-            "position": str(trial.position),
-            "kind": trial.kind,
-            "photo_side": trial.photo_side,
-            "shown": shown_first[trial.photo_side] if study.is_single else "pair",
-            "chosen_side": response.chosen_side,
-            "asked_for": response.asked_for,
-            "pressed_side": response.pressed_side,
-            "fooled": _flag(response.chosen_side != trial.photo_side),
-            "rt_ms": str(response.rt_ms),
-            "exposure_first_ms": _ms(response.exposure_first_ms),
-            "exposure_second_ms": _ms(response.exposure_second_ms),
-            "device_scale": _number(response.device_scale),
-            "pixel_ratio": _number(response.pixel_ratio),
-            "frames_first": _number(response.frames_first),
-            "frames_second": _number(response.frames_second),
-            "frame_interval_ms": _ms(response.frame_interval_ms),
-            "exposure_missed": _flag(response.exposure_missed),
-            "set_aside": _flag(response.is_set_aside),
-            "was_hidden": _flag(response.was_hidden),
-            "sample_psnr": _exact(trial.pair.sample.psnr),
-            "sample_ssim": _exact(trial.pair.sample.ssim),
-            "lost_focus": _flag(response.lost_focus),
-            "focus_losses": str(response.focus_losses),
-            "automation": response.automation,
-            "answered_at": response.answered_at.isoformat(timespec="milliseconds"),
+    return {
+        pk: (condition, f"{photo[:16]},{scene[:16]}", f"{_exact(psnr)},{_exact(ssim)}")
+        for pk, condition, photo, scene, psnr, ssim in rows.iterator()
+    }
+
+
+def _of_sessions(study: Study, *, origin: Origin) -> Iterator[dict[int, tuple[str, str, str]]]:
+    """Yield cells of some sessions at a time, in their order: of their names, how they ended, their language."""
+    rows = sessions_of(study, origin=origin).order_by("pk")
+    named = rows.values_list("pk", "rater_id", "state", "exclusion_reason", "language")
+    last = 0
+    while batch := list(named.filter(pk__gt=last)[:SESSIONS_AT_ONCE]):
+        last = batch[-1][0]
+        yield {
+            pk: (
+                f"{RatingSession(pk=pk)},{Rater(pk=rater)}",
+                _cells((_flag(state in FINISHED), _flag(state == SessionState.EXCLUDED), reason)),
+                _cells([language]),
+            )
+            for pk, rater, state, reason, language in batch
         }
-        yield [row.get(column.name, "") for column in COLUMNS]
-    for head in unseen.values():
-        yield [(head | {"kind": DECLARATION}).get(column.name, "") for column in COLUMNS]
+
+
+def _responses(study: Study, sessions: Iterable[int], *, origin: Origin) -> list[tuple[Any, ...]]:
+    """Return the responses of some sessions, by session and position, as the database's driver gives them.
+
+    Models made of them, and even Django's conversions of single columns, would take most of the time of an export.
+    """
+    rows = responses_of(study, origin=origin).filter(trial__session__in=list(sessions))
+    sql, parameters = (
+        rows.order_by("trial__session_id", "trial__position")
+        .values_list(
+            *("trial__session_id", "trial__pair_id", "trial__position", "trial__kind", "trial__photo_side"),
+            *("chosen_side", "asked_for", "rt_ms", "exposure_first_ms", "exposure_second_ms", "frames_first"),
+            *("frames_second", "frame_interval_ms", "exposure_missed", "is_set_aside", "device_scale", "pixel_ratio"),
+            *("was_hidden", "lost_focus", "focus_losses", "automation"),
+            Cast("answered_at", models.TextField()),
+        )
+        .query.sql_with_params()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+def _moment(text: str) -> str:
+    """Return a moment in UTC, as a database writes it, as ISO 8601 with its zone; SQLite leaves the zone out."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat(timespec="milliseconds")
 
 
 def _flag(value: bool) -> str:
@@ -99,9 +166,11 @@ def _exact(value: float | None) -> str:
     return "" if value is None else repr(value)
 
 
+@lru_cache(maxsize=4096)
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.15g}"
 
 
+@lru_cache(maxsize=4096)
 def _ms(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"

@@ -5,8 +5,14 @@ from datetime import UTC, datetime
 import numpy as np
 from django.db.models import Max, QuerySet
 
-from studies.models import FINISHED, Kind, Origin, Response, SessionState, Side, Study
+from studies.models import FINISHED, Kind, Origin, RatingSession, Response, SessionState, Side, Study
 from studies.statistics.results import REAL, SET_ASIDE, Votes
+
+
+def sessions_of(study: Study, *, origin: Origin) -> QuerySet[RatingSession]:
+    """Return the sessions of one origin, but for those of raters who withdrew."""
+    sessions = RatingSession.objects.filter(study=study, rater__origin=origin)
+    return sessions.exclude(state=SessionState.WITHDRAWN)
 
 
 def responses_of(study: Study, *, origin: Origin) -> QuerySet[Response]:
@@ -34,7 +40,7 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
     """
     rows = list(
         responses_of(study, origin=origin)
-        .order_by("trial__session", "trial__position")
+        .order_by("trial__session_id", "trial__position")
         .values_list(
             "trial__session_id",
             "trial__session__rater_id",

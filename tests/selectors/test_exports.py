@@ -1,11 +1,16 @@
 """Cells of the export of responses."""
 
+import csv
+import io
+
 import pytest
 
 from studies.models import Origin, Side
-from studies.selectors.exports import responses_rows
+from studies.selectors import exports
+from studies.selectors.exports import responses_csv, responses_rows
 from studies.services.responses import response_record
-from tests.factories import make_open_study, make_session
+from studies.statistics.responses_csv import COLUMNS
+from tests.factories import make_open_study, make_session, make_small_study
 
 pytestmark = pytest.mark.django_db
 
@@ -33,3 +38,25 @@ def test_scale_on_the_screen_is_exported_as_it_was_recorded() -> None:
     assert [(cell["device_scale"], cell["pixel_ratio"]) for cell in answered] == [("21", "2.625"), ("8", "1"), ("", "")]
     assert {cell["session"] for cell in answered} == {f"session-{session.pk}"}
     assert {cell["rater"] for cell in answered} == {f"rater-{session.rater_id}"}
+
+
+def test_text_with_commas_quotes_and_lines_is_read_back_as_it_was_written() -> None:
+    title, question = 'Kitchens, "sharp"; second try', 'Which one,\nwould\u2028you "guess"?'
+    study = make_small_study(title=title, question=question)
+    make_session(study, answers=[True])
+    rows = list(csv.DictReader(io.StringIO("".join(responses_csv(study, origin=Origin.PERSON)), newline="")))
+    assert len(rows) == 2  # an answer, and the condition that nobody has judged
+    assert {(row["study_title"], row["question"]) for row in rows} == {(title, question)}
+    assert all(len(row) == len(COLUMNS) and None not in row for row in rows)
+    assert [list(row.values()) for row in rows] == list(responses_rows(study, origin=Origin.PERSON))[1:]
+
+
+def test_sessions_come_in_their_order_whether_read_at_once_or_by_and_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_small_study(raters_wanted=8)
+    sessions = [str(make_session(study)) for _ in range(3)]
+    at_once = "".join(responses_csv(study, origin=Origin.PERSON))
+    monkeypatch.setattr(exports, "SESSIONS_AT_ONCE", 1)
+    assert "".join(responses_csv(study, origin=Origin.PERSON)) == at_once
+    rows = list(csv.DictReader(io.StringIO(at_once)))
+    assert [row["session"] for row in rows if row["position"] == "0"] == sessions
+    assert len(rows) == 3 * (study.practice_count + study.main_count)

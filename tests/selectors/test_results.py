@@ -133,7 +133,7 @@ def test_the_export_asks_the_database_as_often_for_many_rows_as_for_few(study: S
         make_session(study)
     with CaptureQueriesContext(connection) as many:
         list(exports.responses_rows(study, origin=Origin.PERSON))
-    assert len(few) == len(many) <= 9
+    assert len(few) == len(many) <= 10
 
 
 def test_figures_are_pictures(study: Study) -> None:

@@ -1,6 +1,5 @@
 """`manage.py export_study STUDY FOLDER`: write everything that a paper needs into a folder."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ class Command(BaseCommand):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "responses.csv").open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(exports.responses_rows(study, origin=origin))
+                file.writelines(exports.responses_csv(study, origin=origin))
             if options["parquet"]:
                 rows = exports.responses_rows(study, origin=origin)
                 (folder / "responses.parquet").write_bytes(responses_parquet(rows))
