@@ -22,10 +22,11 @@ DATA_DIR = Path(env.str("EVALSITE_DATA_DIR", default=str(BASE_DIR / "var"))).res
 MEDIA_ROOT = DATA_DIR / "media"
 STATIC_ROOT = DATA_DIR / "static"
 BROKER_DIR = DATA_DIR / "broker"
+INCOMING_DIR = DATA_DIR / "incoming"  # Uploads as they came, until a worker has decoded them; nothing serves them.
 TRAINING_DIR = DATA_DIR / "training"  # A folder for each training run: its photos, state, log and samples.
 CHECKPOINTS_DIR = DATA_DIR / "checkpoints"  # What finished runs gave, as <name>.safetensors; conditions choose them.
 
-folders_create(DATA_DIR, MEDIA_ROOT, STATIC_ROOT, BROKER_DIR, TRAINING_DIR, CHECKPOINTS_DIR)
+folders_create(DATA_DIR, MEDIA_ROOT, STATIC_ROOT, BROKER_DIR, INCOMING_DIR, TRAINING_DIR, CHECKPOINTS_DIR)
 
 # --- The site -------------------------------------------------------------------------------------------------------
 
@@ -129,6 +130,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("EVALSITE_UPLOAD_MAX_FIELD_BYTES", default
 DATA_UPLOAD_MAX_NUMBER_FIELDS = env.int("EVALSITE_UPLOAD_MAX_FIELDS", default=2_000)
 DATA_UPLOAD_MAX_NUMBER_FILES = env.int("EVALSITE_UPLOAD_MAX_FILES", default=1_000)
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+UPLOAD_MAX_BYTES = 210_000_000  # Of a researcher's whole request: the 200 MB of studies/images.py, and its fields.
+FILE_UPLOAD_HANDLERS = [
+    "evalsite.uploads.BoundedUploadHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 FILE_UPLOAD_PERMISSIONS = 0o640
 
 # --- Raters ---------------------------------------------------------------------------------------------------------

@@ -91,10 +91,22 @@ class FilesField(forms.FileField):
         return [super(FilesField, self).clean(file, initial) for file in files]
 
 
+class BoundedFilesField(FilesField):
+    """Several uploaded files, no more bytes of them than one zip may have."""
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
+        """Refuse more than is kept at once."""
+        files = super().clean(data, initial)
+        size_mb, most_mb = sum(file.size or 0 for file in files) / 1e6, DEFAULT_LIMITS.archive_bytes / 1e6
+        if size_mb > most_mb:
+            raise ValidationError(f"These are {size_mb:.0f} MB, of at most {most_mb:g}: upload them in several parts.")
+        return files
+
+
 class UploadForm(AdminForm, forms.Form):
     """Photos, or zips of photos."""
 
-    photos = FilesField(
+    photos = BoundedFilesField(
         label="Photos, or one zip of photos",
         help_text="JPEG, PNG, WebP, TIFF, BMP or GIF. The same photo twice is kept once.",
         widget=FilesInput(attrs={"accept": "image/*,.zip,application/zip"}),
@@ -104,19 +116,11 @@ class UploadForm(AdminForm, forms.Form):
 class PicturesForm(AdminForm, forms.Form):
     """Pictures made elsewhere, or a zip of them."""
 
-    pictures = FilesField(
+    pictures = BoundedFilesField(
         label="Pictures, or one zip of pictures",
         help_text="PNG, JPEG, WebP, TIFF, BMP or GIF; one for each photo, matched by its name without the ending.",
         widget=FilesInput(attrs={"accept": "image/*,.zip,application/zip"}),
     )
-
-    def clean_pictures(self) -> list[UploadedFile]:
-        """Refuse more than is kept at once."""
-        files: list[UploadedFile] = self.cleaned_data["pictures"]
-        size_mb, most_mb = sum(file.size or 0 for file in files) / 1e6, DEFAULT_LIMITS.archive_bytes / 1e6
-        if size_mb > most_mb:
-            raise ValidationError(f"These are {size_mb:.0f} MB, of at most {most_mb:g}: upload them in several parts.")
-        return files
 
 
 class PhotoSetForm(AdminForm, forms.ModelForm):

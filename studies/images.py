@@ -115,6 +115,10 @@ def decode(data: bytes, *, name: str, limits: Limits = DEFAULT_LIMITS, size: int
             return np.array(_in_srgb(_without_transparency(picture, name), name))
     except PhotoRejected:
         raise
+    except MemoryError as error:
+        raise PhotoRejected(
+            name, "needs more memory to open than a photo may: save it in a smaller size and upload it again"
+        ) from error
     except Exception as error:
         raise PhotoRejected(
             name, "is damaged or cut off before its end: copy it once more from where it is whole and upload it again"
@@ -264,7 +268,7 @@ def stimulus_bytes(
 
 
 def archive_members(
-    data: BinaryIO, *, name: str = "the archive", limits: Limits = DEFAULT_LIMITS
+    data: BinaryIO, *, name: str = "the archive", limits: Limits = DEFAULT_LIMITS, start: int = 0
 ) -> Iterator[ArchiveMember | PhotoRejected]:
     """Read the files of an uploaded zip one at a time; nothing is ever written to a disk.
 
@@ -275,6 +279,7 @@ def archive_members(
         data: The zip, open for reading and seekable; stays open.
         name: The zip's name, for the sentence if it is refused.
         limits: What the archive may cost. The number of entries is checked here and now, before any entry is looked at.
+        start: So many files at the beginning are passed over, unread.
 
     Returns:
         An iterator over the files, in the archive's order, with their path inside the archive as name.
@@ -282,6 +287,20 @@ def archive_members(
     Raises:
         ArchiveRejected: If nothing of the archive can be read; at the call, not on the way.
     """
+    return _members(_archive_open(data, name, limits), limits, start)
+
+
+def archive_length(data: BinaryIO, *, name: str = "the archive", limits: Limits = DEFAULT_LIMITS) -> int:
+    """Return how many files `archive_members` would read from a zip, refused ones included.
+
+    Raises:
+        ArchiveRejected: If nothing of the archive can be read.
+    """
+    return sum(not _is_passed_over(entry) for entry in _archive_open(data, name, limits).infolist())
+
+
+def _archive_open(data: BinaryIO, name: str, limits: Limits) -> "_BoundedZipFile":
+    """Read a zip's directory, within limits."""
     if data.seek(0, io.SEEK_END) > limits.archive_bytes:
         raise ArchiveRejected(
             name, f"has more than {limits.archive_bytes / 1e6:g} MB: pack the photos in several smaller zip files"
@@ -298,7 +317,7 @@ def archive_members(
         ) from error
     if not archive.infolist():
         raise ArchiveRejected(name, "is empty: put photos in it and upload it again")
-    return _members(archive, limits)
+    return archive
 
 
 def _opened(data: bytes, name: str, limits: Limits) -> Image.Image:
@@ -454,14 +473,13 @@ class _BoundedZipFile(zipfile.ZipFile):
         self._filelist.extend(entries)
 
 
-def _members(archive: zipfile.ZipFile, limits: Limits) -> Iterator[ArchiveMember | PhotoRejected]:
+def _members(archive: zipfile.ZipFile, limits: Limits, start: int) -> Iterator[ArchiveMember | PhotoRejected]:
     unpacked_bytes = 0
-    for entry in archive.infolist():
-        if _is_passed_over(entry):
-            continue
+    for place, entry in enumerate(entry for entry in archive.infolist() if not _is_passed_over(entry)):
         reason = _reason_to_refuse(entry, limits)
         if reason is not None:
-            yield PhotoRejected(entry.filename, reason)
+            if place >= start:
+                yield PhotoRejected(entry.filename, reason)
             continue
         # What an entry declares as its length is an upper bound: `ZipFile` hands out no more, and `read` with a length
         # unpacks no more.
@@ -473,6 +491,8 @@ def _members(archive: zipfile.ZipFile, limits: Limits) -> Iterator[ArchiveMember
                 f"{limits.archive_unpacked_bytes / 1e6:g} MB: upload the rest in a second zip",
             )
             return
+        if place < start:
+            continue
         try:
             with archive.open(entry) as stream:
                 data = stream.read(entry.file_size)

@@ -4,15 +4,17 @@
 """
 
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from celery import current_app, shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.signals import worker_shutting_down
 
-from studies.models import ACTIVE, SampleUpload, Study, StudyState, TrainingRun, UploadState
+from studies.models import ACTIVE, PhotoUpload, SampleUpload, Study, StudyState, TrainingRun
+from studies.models.upload import UNDER_WAY
 from studies.selectors.training import STALE_S
-from studies.services import samples, training, uploads
+from studies.services import photo_uploads, samples, training, uploads
 
 _shutting_down = threading.Event()
 
@@ -51,6 +53,13 @@ def upload_check(upload_pk: int) -> None:
 
 
 @shared_task(base=DjangoTask)
+def photo_upload_run(upload_pk: int) -> None:
+    """Check an upload of photos for one slice, and enqueue the next one."""
+    if photo_uploads.photo_upload_run(key=upload_pk):
+        photo_upload_run.delay(upload_pk)
+
+
+@shared_task(base=DjangoTask)
 def training_run(run_pk: int, ticket: int) -> None:
     """Train a run for one slice, and enqueue the next one."""
     again = training.slice_train(
@@ -74,9 +83,10 @@ def work_resume() -> None:
     """Take up every preparation, upload and training run that a stopped worker left behind."""
     for pk in Study.objects.filter(state=StudyState.PREPARING).values_list("pk", flat=True):
         samples_plan.delay(pk)
-    waiting = SampleUpload.objects.filter(state__in=[UploadState.WAITING, UploadState.CHECKING]).exclude(file="")
-    for pk in waiting.values_list("pk", flat=True):
-        upload_check.delay(pk)
+    for model, check in ((SampleUpload, upload_check), (PhotoUpload, photo_upload_run)):
+        waiting = model.objects.filter(state__in=UNDER_WAY).exclude(file="")
+        for pk in waiting.values_list("pk", flat=True):
+            check.delay(pk)
     for run in TrainingRun.objects.filter(state__in=ACTIVE):
         training_enqueue(run)
 
@@ -85,3 +95,9 @@ def training_enqueue(run: TrainingRun, *, countdown: float = 0) -> None:
     """Send the one message about a run that counts; earlier ones are void from now on."""
     arguments = (run.pk, training.ticket_draw(run=run))
     training_run.apply_async_on_commit(args=arguments, countdown=countdown)
+
+
+def photo_uploads_enqueue(uploads: Iterable[PhotoUpload]) -> None:
+    """Have uploads of photos checked."""
+    for upload in uploads:
+        photo_upload_run.delay_on_commit(upload.pk)

@@ -41,6 +41,7 @@ def pytest_configure() -> None:
 def _own_data(settings: Any, tmp_path: Path) -> None:
     """Keep each test's files apart, and hash passwords fast."""
     settings.MEDIA_ROOT = tmp_path / "media"
+    settings.INCOMING_DIR = tmp_path / "incoming"
     settings.TRAINING_DIR = tmp_path / "training"
     settings.CHECKPOINTS_DIR = tmp_path / "checkpoints"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,25 +1,31 @@
 """Sets of photos: a contact sheet, and uploads with a report on every file."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
+from kombu.exceptions import OperationalError
 
 from studies.admin.ownership import OwnedAdmin, researcher_of
 from studies.forms import PhotoSetForm, UploadForm
 from studies.images import DEFAULT_LIMITS
-from studies.models import Photo, PhotoSet
-from studies.services import photos
+from studies.models import Photo, PhotoSet, PhotoUpload, UploadState
+from studies.services.photo_uploads import photo_upload_discard, photo_uploads_begin
+from studies.services.photos import photo_set_create
+from studies.tasks import photo_uploads_enqueue
 
 PHOTOS_PER_PAGE = 120
+UPLOADS_SHOWN = 5
+POLL_MS = 1_500
 STRIP_LENGTH = 5
 
 
@@ -69,15 +75,23 @@ class PhotoSetAdmin(OwnedAdmin):
         return f"{photo_set.low_res_size} → {photo_set.high_res_size}"
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the upload."""
-        door = self.admin_site.admin_view(require_POST(self.upload_view))
-        return [path("<int:object_id>/upload/", door, name="studies_photoset_upload"), *super().get_urls()]
+        """Add the uploads."""
+        doors: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
+            "upload": ("upload/", require_POST(self.upload_view)),
+            "progress": ("progress.json", require_safe(self.progress_view)),
+            "discard": ("upload/<int:upload>/discard/", require_POST(self.discard_view)),
+        }
+        addresses = [
+            path(f"<int:object_id>/{tail}", self.admin_site.admin_view(view), name=f"studies_photoset_{name}")
+            for name, (tail, view) in doors.items()
+        ]
+        return [*addresses, *super().get_urls()]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Make an empty set, and go on to fill it."""
         form = PhotoSetForm(request.POST or None, owner=request.user)
         if request.method == "POST" and form.is_valid():
-            photo_set = photos.photo_set_create(owner=researcher_of(request), **form.cleaned_data)
+            photo_set = photo_set_create(owner=researcher_of(request), **form.cleaned_data)
             self.log_addition(request, photo_set, "Made the photo set.")
             return redirect("admin:studies_photoset_change", photo_set.pk)
         return self.page(request, "photoset/add", {"title": "New photo set", "form": form})
@@ -89,29 +103,48 @@ class PhotoSetAdmin(OwnedAdmin):
         return self._page(request, self.get_object(request, object_id), UploadForm())
 
     def upload_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Take photos in, and report on each that was not."""
+        """Take files in as they are; the worker looks into them."""
         photo_set = self.get_object(request, str(object_id))
         form = UploadForm(request.POST, request.FILES)
         if not form.is_valid():
             return self._page(request, photo_set, form)
         files = form.cleaned_data["photos"]
-        report = photos.photos_add(
-            photo_set=photo_set, files=photos.uploads_expand((file.name, file) for file in files)
-        )
-        added = counted(report.added, "picture")
-        refused = f"; {counted(len(report.rejected), 'file')} refused" if report.rejected else ""
-        self.log_change(request, photo_set, f"Uploaded {added}{refused}.")
-        request.session[_report_key(photo_set)] = {
-            "added": report.added,
-            "duplicates": report.duplicates,
-            "rejected": [sentence for _, sentence in report.rejected],
+        uploads = photo_uploads_begin(photo_set=photo_set, files=[(str(file.name), file) for file in files])
+        self.log_change(request, photo_set, f"Uploaded {counted(len(files), 'file')} of photos.")
+        try:
+            photo_uploads_enqueue(uploads)
+        except OperationalError:
+            message = (
+                "The files are kept, but the worker's queue cannot be reached: a worker that starts takes them up."
+            )
+            self.message_user(request, message, messages.WARNING)
+        return redirect("admin:studies_photoset_change", photo_set.pk)
+
+    def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Answer how far the uploads of a set are."""
+        uploads = uploads_shown(self.get_object(request, str(object_id)))
+        payload = {
+            "version": version(uploads),
+            "next_ms": POLL_MS,
+            "texts": {f"upload-{upload.pk}": progress_text(upload) for upload in uploads},
+            "values": {f"upload-{upload.pk}": upload.files_checked for upload in uploads},
         }
-        level = messages.SUCCESS if report.added and not report.rejected else messages.WARNING
-        self.message_user(request, f"{added} added{refused}.", level)
+        response = JsonResponse(payload)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def discard_view(self, request: HttpRequest, object_id: int, upload: int) -> HttpResponse:
+        """Let an upload go with its report; the photos that it brought stay."""
+        photo_set = self.get_object(request, str(object_id))
+        found = photo_set.uploads.filter(pk=upload).first()
+        if found is None:
+            raise Http404(f"There is no upload {upload} of this set.")
+        photo_upload_discard(upload=found)
         return redirect("admin:studies_photoset_change", photo_set.pk)
 
     def _page(self, request: HttpRequest, photo_set: PhotoSet, upload: UploadForm) -> HttpResponse:
         shows = "low_res" if request.GET.get("show") == "low_res" else "high_res"
+        uploads = uploads_shown(photo_set)
         page = Paginator(photo_set.photos.order_by("pk"), PHOTOS_PER_PAGE).get_page(request.GET.get("page"))
         context = {
             "title": photo_set.name,
@@ -122,8 +155,11 @@ class PhotoSetAdmin(OwnedAdmin):
                 "file_mb": DEFAULT_LIMITS.file_bytes // 1_000_000,
                 "megapixels": DEFAULT_LIMITS.pixels // 1_000_000,
                 "archive_mb": DEFAULT_LIMITS.archive_bytes // 1_000_000,
+                "archive_files": DEFAULT_LIMITS.archive_entries,
             },
-            "report": request.session.pop(_report_key(photo_set), None),
+            "uploads": [(each, progress_text(each)) for each in uploads],
+            "version": version(uploads),
+            "poll_ms": POLL_MS if any(each.is_under_way for each in uploads) else 0,
             "page": page,
             "shows": shows,
             "pictures": [_shown(photo, shows) for photo in page],
@@ -140,8 +176,22 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _report_key(photo_set: PhotoSet) -> str:
-    return f"upload_report_{photo_set.pk}"
+def uploads_shown(photo_set: PhotoSet) -> list[PhotoUpload]:
+    """Return the newest uploads of a set whose report nobody has put away."""
+    return list(photo_set.uploads.all()[:UPLOADS_SHOWN])
+
+
+def version(uploads: Sequence[PhotoUpload]) -> str:
+    """Return a word that changes when more of the uploads changes than their numbers."""
+    return "-".join(f"{upload.pk}.{upload.state}" for upload in uploads) or "none"
+
+
+def progress_text(upload: PhotoUpload) -> str:
+    """Say how far a worker is with an upload."""
+    if upload.files_total is None:
+        return "Waiting for the worker." if upload.state == UploadState.WAITING else "Being opened."
+    added = f"{counted(upload.added, 'picture')} added so far"
+    return f"{upload.files_checked} of {counted(upload.files_total, 'file')} checked, {added}."
 
 
 def _shown(photo: Photo, size: str) -> tuple[Photo, str]:

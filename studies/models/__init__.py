@@ -5,6 +5,7 @@ from studies.models.event import About, Change, StudyEvent
 from studies.models.look import ResultsLook, Saw
 from studies.models.pair import Pair
 from studies.models.photo import Cropping, Photo, PhotoSet
+from studies.models.photo_upload import PhotoUpload
 from studies.models.rater import ENDED, FINISHED, Origin, Rater, RatingSession, SessionState
 from studies.models.recruitment import ArrivalCount, PanelEntry, Recruitment, Withdrawal
 from studies.models.researcher import Researcher
@@ -25,7 +26,7 @@ from studies.models.study import (
 )
 from studies.models.training import ACTIVE, TrainingRun, TrainingSpeed, TrainingState
 from studies.models.trial import Response, Trial
-from studies.models.upload import SampleUpload, UploadedPicture, UploadState
+from studies.models.upload import SampleUpload, Upload, UploadedPicture, UploadState
 
 __all__ = [
     "ACTIVE",
@@ -48,6 +49,7 @@ __all__ = [
     "PanelEntry",
     "Photo",
     "PhotoSet",
+    "PhotoUpload",
     "Rater",
     "RatingSession",
     "Recruitment",
@@ -70,6 +72,7 @@ __all__ = [
     "TrainingSpeed",
     "TrainingState",
     "Trial",
+    "Upload",
     "UploadState",
     "UploadedPicture",
     "Use",

@@ -1,13 +1,31 @@
-"""Pictures made elsewhere: which photos have one, and what they are together."""
+"""Uploads, and pictures made elsewhere: which photos have one, and what they are together."""
 
 from collections.abc import Sequence
+from datetime import timedelta
+
+from django.utils import timezone
 
 from studies import images
 from studies.errors import PictureMissing
 from studies.methods import Pictures
-from studies.models import Condition, Photo, SampleUpload
+from studies.models import Condition, Photo, SampleUpload, Upload, UploadState
 from studies.selectors.photos import photo_stems, photos_judged
 from studies.selectors.pictures import pictures_read
+
+SILENT_S = 300
+"""A worker that was not heard of for so many seconds, over an upload that it has or waits for, is taken for dead."""
+
+
+def is_silent(upload: Upload) -> bool:
+    """Return whether an upload that is under way has not been heard of for `SILENT_S` seconds."""
+    heard = upload.heard_at or upload.created_at
+    return upload.is_under_way and timezone.now() - heard > timedelta(seconds=SILENT_S)
+
+
+def can_run_again(upload: Upload) -> bool:
+    """Return whether an upload rests, or has lost its worker, and its files are still kept."""
+    rests = upload.state in (UploadState.STOPPED, UploadState.FAILED)
+    return bool(upload.file) and (rests or is_silent(upload))
 
 
 def missing_stems(condition: Condition, *, upload: SampleUpload | None = None) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 from django.core.files.base import ContentFile
@@ -11,8 +11,26 @@ from django.db import IntegrityError, transaction
 from numpy.typing import NDArray
 
 from studies import images, methods
-from studies.errors import ArchiveRejected, PhotoRejected
-from studies.models import Cropping, Photo, PhotoSet, Researcher
+from studies.decoding import Decoder
+from studies.errors import ArchiveRejected, PhotoRejected, UploadRejected
+from studies.models import Photo, PhotoSet, Researcher
+
+Incoming = tuple[str, bytes] | UploadRejected
+"""Name and bytes of a file, or why it was refused."""
+
+
+class CutPhoto(NamedTuple):
+    """A photo in squares.
+
+    Attributes:
+        name: Of its file.
+        crops: Its squares.
+        source_sha256: Digest of its pixels before it was cut.
+    """
+
+    name: str
+    crops: list[images.Crop]
+    source_sha256: str
 
 
 @dataclass(frozen=True)
@@ -46,9 +64,7 @@ def photo_set_create(
     return photo_set
 
 
-def uploads_expand(
-    files: Iterable[tuple[str, BinaryIO]],
-) -> Iterator[tuple[str, bytes] | ArchiveRejected | PhotoRejected]:
+def uploads_expand(files: Iterable[tuple[str, BinaryIO]]) -> Iterator[Incoming]:
     """Turn uploaded files, zips among them, into single files: (name, bytes), or what was refused and why."""
     limits = images.DEFAULT_LIMITS
     for name, file in files:
@@ -64,9 +80,7 @@ def uploads_expand(
             yield name, file.read(limits.file_bytes + 1)
 
 
-def photos_add(
-    *, photo_set: PhotoSet, files: Iterable[tuple[str, bytes] | ArchiveRejected | PhotoRejected]
-) -> UploadReport:
+def photos_add(*, photo_set: PhotoSet, files: Iterable[Incoming]) -> UploadReport:
     """Decode, crop and keep photos; those that can be used are kept whatever becomes of the others.
 
     Args:
@@ -75,32 +89,51 @@ def photos_add(
     """
     added, duplicates, rejected = 0, [], []
     for file in files:
-        if isinstance(file, (ArchiveRejected, PhotoRejected)):
-            rejected.append((file.name, str(file)))
+        cut = photo_cut(file, photo_set=photo_set)
+        if isinstance(cut, UploadRejected):
+            rejected.append((cut.name, str(cut)))
             continue
-        name, data = file
-        try:
-            picture = images.decode(data, name=name)
-            pieces = images.crops(
-                picture,
-                high_res_size=photo_set.high_res_size,
-                cropping="tiles" if photo_set.cropping == Cropping.TILES else "centre",
-                name=name,
-            )
-        except PhotoRejected as error:
-            rejected.append((name, str(error)))
-            continue
-        source = images.sha256_of(picture)
-        new = 0
-        for piece in pieces:
-            label = Path(name).name if len(pieces) == 1 else f"{Path(name).name}, {piece.label}"
-            new += (
-                photo_create(photo_set=photo_set, name=label, high_res=piece.pixels, source_sha256=source) is not None
-            )
+        new = pieces_keep(photo_set=photo_set, cut=cut)
         added += new
         if not new:
-            duplicates.append(name)
+            duplicates.append(cut.name)
     return UploadReport(added, tuple(duplicates), tuple(rejected))
+
+
+def photo_cut(file: Incoming, *, photo_set: PhotoSet, decoder: Decoder | None = None) -> CutPhoto | UploadRejected:
+    """Decode and crop one file; nothing is kept yet.
+
+    Args:
+        file: Its name and bytes; a refusal is handed back.
+        photo_set: The set whose size and cropping count.
+        decoder: What opens a file that came from a browser; None decodes it in this process.
+
+    Returns:
+        What the photo gives, or why it cannot be used.
+    """
+    if isinstance(file, UploadRejected):
+        return file
+    name, data = file
+    size, cropping = photo_set.high_res_size, cast(images.Cropping, photo_set.cropping)
+    try:
+        if decoder is not None:
+            return CutPhoto(name, *decoder.pieces(data, name=name, high_res_size=size, cropping=cropping))
+        picture = images.decode(data, name=name)
+        crops = images.crops(picture, high_res_size=size, cropping=cropping, name=name)
+    except PhotoRejected as error:
+        return error
+    return CutPhoto(name, crops, images.sha256_of(picture))
+
+
+def pieces_keep(*, photo_set: PhotoSet, cut: CutPhoto) -> int:
+    """Keep the squares of a photo; return how many the set did not have yet."""
+    name, crops, source_sha256 = cut
+    labels = [Path(name).name if len(crops) == 1 else f"{Path(name).name}, {crop.label}" for crop in crops]
+    kept = [
+        photo_create(photo_set=photo_set, name=label, high_res=crop.pixels, source_sha256=source_sha256)
+        for label, crop in zip(labels, crops, strict=True)
+    ]
+    return sum(photo is not None for photo in kept)
 
 
 def photo_create(*, photo_set: PhotoSet, name: str, high_res: NDArray[np.uint8], source_sha256: str) -> Photo | None:

@@ -1,46 +1,43 @@
 """Pictures made elsewhere come in: kept as they came until the worker has checked them, taken over when asked for."""
 
 import logging
-import tempfile
 import time
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+import numpy as np
 from django.core.files.base import ContentFile, File
 from django.db import transaction
+from numpy.typing import NDArray
 
 from studies import images, methods
+from studies.decoding import Decoder
 from studies.errors import (
-    ArchiveRejected,
     EvalsiteError,
     MethodUnavailable,
     PhotoRejected,
     PictureSizeWrong,
     StudyStateWrong,
+    UploadRejected,
     UploadStateWrong,
 )
 from studies.models import About, Condition, Photo, SampleUpload, Study, StudyState, UploadedPicture, UploadState
-from studies.models.files import file_delete_on_commit
 from studies.selectors.photos import file_stem, photo_stems, photos_judged, stem_key
 from studies.services.events import event_record
-from studies.services.photos import uploads_expand
+from studies.services.incoming import WORK_S, files_packed, upload_claim, upload_end, upload_hold
+from studies.services.photos import Incoming, uploads_expand
 
 logger = logging.getLogger(__name__)
-
-CHECK_S = 30 * 60
-"""A check that takes longer is given up: no upload that is meant well does."""
 
 REPORT_EACH_S = 1.0
 """How often a check says how far it is."""
 
 FINDINGS = ("extra", "wrong_size", "broken", "unclear")
 """Kinds of files that give no picture: no photo of that name, another size, unreadable, or which photo is not clear."""
-
-Incoming = tuple[str, bytes] | ArchiveRejected | PhotoRejected
 
 
 class Taken(NamedTuple):
@@ -89,8 +86,8 @@ def upload_begin(*, condition: Condition, name: str, files: Sequence[tuple[str, 
         SampleUpload.objects.filter(condition=condition).delete()
         upload = SampleUpload(condition=condition, name=name[:200])
         if files:
-            with _packed(files) as packed:
-                upload.file.save("upload.zip", File(packed), save=False)
+            with files_packed(files) as packed:
+                upload.file.save("", File(packed), save=False)
         upload.save()
     return upload
 
@@ -104,25 +101,26 @@ def upload_check(*, key: int, files: Iterable[Incoming] | None = None) -> None:
         key: Primary key of the upload.
         files: (name, bytes) of each file, or a refusal; those in the kept zip if None.
     """
-    upload = _claim(key)
+    upload = upload_claim(SampleUpload, key=key)
     if upload is None:
         return
     found, is_kept = _Sorted(), False
     try:
-        if files is None:
-            with upload.file.open("rb") as file:
-                is_ours = _sort(upload, uploads_expand([(upload.name, cast(BinaryIO, file))]), found)
+        if files is not None:
+            is_ours = _sort(upload, files, found, open_picture=images.decode)
         else:
-            is_ours = _sort(upload, files, found)
-        if is_ours:
-            is_kept = _keep(upload, found, state=UploadState.CHECKED)
+            with Decoder() as decoder, upload.file.open("rb") as file:
+                packed = cast(BinaryIO, file)
+                upload_hold(upload, files_checked=0, files_total=images.archive_length(packed, name=upload.name))
+                is_ours = _sort(upload, uploads_expand([(upload.name, packed)]), found, open_picture=decoder.picture)
+        is_kept = is_ours and _keep(upload, found)
     except EvalsiteError as error:
-        _fail(upload, found, str(error))
+        upload_end(upload, state=UploadState.FAILED, reason=str(error))
     except Exception as error:  # whatever it is, the researcher must see it, not only the worker's log
         logger.exception("An upload could not be checked", extra={"upload": upload.pk})
-        _fail(
-            upload, found, f"“{upload.name}” could not be checked ({type(error).__name__}: {error}); upload it again."
-        )
+        what = f"{type(error).__name__}: {error}"
+        reason = f"“{upload.name}” could not be checked ({what}); run it again, or upload it anew."
+        upload_end(upload, state=UploadState.FAILED, reason=reason, keeps_file=True)
     finally:
         if not is_kept:
             for picture in found.pictures.values():
@@ -178,39 +176,9 @@ def _draft(condition: Condition) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _packed(files: Sequence[tuple[str, BinaryIO]]) -> Iterator[BinaryIO]:
-    """Return one zip: the only file if it is one, else all of them in a new one, not looked into."""
-    _, first = files[0]
-    start = first.read(2)
-    first.seek(0)
-    if len(files) == 1 and start == b"PK":
-        yield first
-        return
-    with tempfile.TemporaryFile() as packed:
-        names: set[str] = set()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-            for i, (name, file) in enumerate(files):
-                inside = f"{i}/{name}" if name in names else name
-                names.add(name)
-                with archive.open(inside, "w") as entry:
-                    entry.write(file.read())
-        packed.seek(0)
-        yield packed
-
-
-def _claim(key: int) -> SampleUpload | None:
-    """Begin an attempt; None if there is nothing to check any more."""
-    with transaction.atomic():
-        upload = SampleUpload.objects.select_for_update().filter(pk=key).first()
-        if upload is None or upload.state in (UploadState.CHECKED, UploadState.FAILED):
-            return None
-        upload.state, upload.attempt, upload.files_checked = UploadState.CHECKING, upload.attempt + 1, 0
-        upload.save(update_fields=["state", "attempt", "files_checked"])
-    return upload
-
-
-def _sort(upload: SampleUpload, files: Iterable[Incoming], found: _Sorted) -> bool:
+def _sort(
+    upload: SampleUpload, files: Iterable[Incoming], found: _Sorted, *, open_picture: Callable[..., NDArray[np.uint8]]
+) -> bool:
     """Sort files into pictures and findings; return whether the upload is still there and ours."""
     study = upload.condition.study
     photos = list(photos_judged(study).order_by("pk"))
@@ -219,17 +187,23 @@ def _sort(upload: SampleUpload, files: Iterable[Incoming], found: _Sorted) -> bo
     several = {stem_key(file_stem(photo.name)) for photo in photos} - of_stem.keys()
     begun = told = time.monotonic()
     for count, file in enumerate(files, start=1):
-        _sort_one(upload, file, found, of_stem=of_stem, several=several, size=study.photo_set.high_res_size)
+        _sort_one(
+            upload,
+            file,
+            found,
+            of_stem=of_stem,
+            several=several,
+            open_picture=partial(open_picture, size=study.photo_set.high_res_size),
+        )
         now = time.monotonic()
-        if now - begun > CHECK_S:
+        if now - begun > WORK_S:
             raise UploadStateWrong(
-                f"“{upload.name}” was not checked within {CHECK_S // 60} minutes, {count} files in; "
+                f"“{upload.name}” was not checked within {WORK_S // 60} minutes, {count} files in; "
                 "upload it in smaller parts."
             )
         if now - told > REPORT_EACH_S:
             told = now
-            ours = SampleUpload.objects.filter(pk=upload.pk, attempt=upload.attempt)
-            if not ours.update(files_checked=count):
+            if not upload_hold(upload, files_checked=count, worked_s=now - begun):
                 return False
     return True
 
@@ -241,10 +215,10 @@ def _sort_one(
     *,
     of_stem: dict[str, Photo],
     several: set[str],
-    size: int,
+    open_picture: Callable[..., NDArray[np.uint8]],
 ) -> None:
     """Put one file where it belongs; only one that a photo waits for is decoded."""
-    if isinstance(file, ArchiveRejected | PhotoRejected):
+    if isinstance(file, UploadRejected):
         found.findings["broken"].append(str(file))
         return
     name, data = file
@@ -266,7 +240,7 @@ def _sort_one(
         )
         return
     try:
-        pixels = images.decode(data, name=name, size=size)
+        pixels = open_picture(data, name=name)
     except PictureSizeWrong as error:
         found.findings["wrong_size"].append(str(error))
         return
@@ -280,23 +254,14 @@ def _sort_one(
     found.pictures[photo.pk] = picture
 
 
-def _keep(upload: SampleUpload, found: _Sorted, *, state: UploadState, reason: str = "") -> bool:
-    """End an attempt, unless another one has begun or the upload is gone; return whether its pictures are kept."""
+def _keep(upload: SampleUpload, found: _Sorted) -> bool:
+    """End an attempt with what was found, unless another one has begun; return whether its pictures are kept."""
     with transaction.atomic():
-        row = SampleUpload.objects.select_for_update().filter(pk=upload.pk, attempt=upload.attempt).first()
-        if row is None:
+        checked = len(found.pictures) + sum(map(len, found.findings.values()))
+        if not upload_hold(upload, findings=found.findings, files_checked=checked):
             return False
-        if state == UploadState.CHECKED:
-            UploadedPicture.objects.bulk_create(found.pictures.values(), batch_size=500)
-            row.files_checked = len(found.pictures) + sum(map(len, found.findings.values()))
-        file_delete_on_commit(row.file)
-        row.file, row.state, row.findings, row.reason = "", state, found.findings, reason
-        row.save()
-    return state == UploadState.CHECKED
-
-
-def _fail(upload: SampleUpload, found: _Sorted, reason: str) -> None:
-    _keep(upload, found, state=UploadState.FAILED, reason=reason)
+        UploadedPicture.objects.bulk_create(found.pictures.values(), batch_size=500)
+        return upload_end(upload, state=UploadState.CHECKED)
 
 
 def folder_files(path: Path) -> Iterator[Incoming]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
+from django.test import Client, TestCase
 from django.urls import reverse
 from PIL import Image
 
@@ -21,14 +21,14 @@ def page_of(photo_set: PhotoSet) -> str:
 
 
 def upload(client: Client, photo_set: PhotoSet, *files: tuple[str, bytes]) -> str:
-    """Upload files by the form and return the text of the page that follows."""
-    response = client.post(
-        reverse("admin:studies_photoset_upload", args=[photo_set.pk]),
-        {"photos": [SimpleUploadedFile(name, data) for name, data in files]},
-        follow=True,
-    )
-    assert response.status_code == 200
-    return response.content.decode()
+    """Upload files by the form, let the worker check them, and return the text of the page."""
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        response = client.post(
+            reverse("admin:studies_photoset_upload", args=[photo_set.pk]),
+            {"photos": [SimpleUploadedFile(name, data) for name, data in files]},
+        )
+    assert response.headers["Location"] == page_of(photo_set)
+    return client.get(page_of(photo_set)).content.decode()
 
 
 def test_new_set_leads_to_its_page(client: Client, researcher: Researcher) -> None:
@@ -84,8 +84,11 @@ def test_good_files_of_an_upload_are_kept_and_each_bad_one_gets_a_sentence(
     assert "again.png" in text
     assert "broken.jpg&quot; is not a JPEG" in text
     assert "print.jpg&quot; is in CMYK" in text
-    # The report stands once: the next visit shows the photos only.
+    # The report stands until it is put away; the photos stay.
+    report = photo_set.uploads.get()
+    client.post(reverse("admin:studies_photoset_discard", args=[photo_set.pk, report.pk]))
     assert "broken.jpg" not in client.get(page_of(photo_set)).content.decode()
+    assert photo_set.photos.count() == 2
 
 
 def test_zip_is_unpacked_without_its_hostile_entries(client: Client, researcher: Researcher, tmp_path: Path) -> None:
@@ -119,7 +122,7 @@ def test_upload_stands_in_the_history(client: Client, researcher: Researcher) ->
     photo_set = make_photo_set(owner=researcher, photos=0)
     upload(client, photo_set, ("good.png", png_bytes(make_picture(size=64, seed=1))))
     history = client.get(reverse("admin:studies_photoset_history", args=[photo_set.pk])).content.decode()
-    assert "Uploaded 1 picture." in history
+    assert "Uploaded 1 file of photos." in history
     assert researcher.username in history
 
 

@@ -145,3 +145,10 @@ def zip_of_many_entries(count: int, *, declared: int | None = None) -> bytes:
     declared = min(count, 0xFFFF) if declared is None else declared
     end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, declared, declared, len(directory), 0, 0)
     return directory + end_64 + locator + end
+
+
+def slow_jpeg(side: int = 4_000, scans: int = 2_000) -> bytes:
+    """A progressive JPEG of 200 kB, well formed, whose last scan comes again and again: each costs a pass over all."""
+    data = saved(Image.new("L", (side, side), 90), "JPEG", progressive=True)
+    start_of_scan, end = data.rindex(b"\xff\xda"), len(data) - 2
+    return data[:end] + data[start_of_scan:end] * scans + data[end:]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.files.storage import default_storage
 from numpy.typing import NDArray
 
@@ -74,8 +75,8 @@ def bring_all(study: Study, *, seed: int = 0) -> None:
 
 def stored() -> list[str]:
     """Return every file that is kept of uploads."""
-    root = Path(default_storage.path(""))
-    return [str(path) for kind in ("incoming", "uploaded") for path in (root / kind).rglob("*") if path.is_file()]
+    folders = (Path(settings.INCOMING_DIR), Path(default_storage.path("uploaded")))
+    return [str(path) for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
 def test_uploaded_pictures_become_samples_with_metrics_and_go_into_the_hash() -> None:
@@ -215,7 +216,9 @@ def test_check_that_a_worker_left_behind_is_taken_up_and_a_slow_first_one_change
 def test_check_that_breaks_says_so_and_keeps_nothing() -> None:
     study = make_study()
     upload = bring(study, {})
-    assert upload.findings["broken"] == ['"outputs.zip" is empty: put photos in it and upload it again.']
+    assert upload.state == UploadState.FAILED
+    assert upload.reason == '"outputs.zip" is empty: put photos in it and upload it again.'
+    bring(study, {"stranger.png": b"?"})
     with pytest.raises(UploadStateWrong, match="has no picture of a photo of the study"):
         uploads.upload_take(condition=condition_of(study))
 
@@ -227,14 +230,14 @@ def test_check_that_breaks_says_so_and_keeps_nothing() -> None:
     uploads.upload_check(key=upload.pk, files=files())
     upload.refresh_from_db()
     assert upload.state == UploadState.FAILED
-    assert "could not be checked (OSError: the disk is gone); upload it again" in upload.reason
+    assert "could not be checked (OSError: the disk is gone); run it again, or upload it anew" in upload.reason
     assert stored() == []
     with pytest.raises(UploadStateWrong, match="since it is failed; upload first"):
         uploads.upload_take(condition=condition_of(study))
 
 
 def test_check_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "CHECK_S", -1)
+    monkeypatch.setattr(uploads, "WORK_S", -1)
     study = make_study()
     upload = bring(study, {name: png_bytes(picture) for name, picture in outputs(study).items()})
     assert upload.state == UploadState.FAILED

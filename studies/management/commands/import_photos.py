@@ -7,7 +7,6 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from studies.errors import ArchiveRejected, PhotoRejected
 from studies.management.commands._progress import progress_bar
 from studies.models import Cropping, PhotoSet, Researcher
 from studies.services import photos
@@ -62,7 +61,7 @@ def _files(path: Path) -> list[Path]:
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
-def _contents(files: Iterable[Path]) -> Iterator[tuple[str, bytes] | ArchiveRejected | PhotoRejected]:
+def _contents(files: Iterable[Path]) -> Iterator[photos.Incoming]:
     for path in files:
         with path.open("rb") as file:
             yield from photos.uploads_expand([(path.name, file)])

@@ -76,13 +76,21 @@ function follows(slug) {
   });
 }
 
-/** Say before the upload that there are too many files, since the server refuses such a request as a whole. */
+/** Say before the upload that it is too much, since the server refuses such a request as a whole. */
 function counts(form) {
   const most = Number(form.dataset.filesMost);
+  const mostMb = Number(form.dataset.mbMost);
   const input = form.querySelector("input[type=file]");
   input.addEventListener("change", () => {
-    const many = input.files.length > most;
-    input.setCustomValidity(many ? `These are ${input.files.length} files, of at most ${most}: pack them as a zip.` : "");
+    const files = [...input.files];
+    const mb = files.reduce((sum, file) => sum + file.size, 0) / 1e6;
+    let wrong = "";
+    if (files.length > most) {
+      wrong = `These are ${files.length} files, of at most ${most}: pack them as a zip.`;
+    } else if (mb > mostMb) {
+      wrong = `These are ${Math.ceil(mb)} MB, of at most ${mostMb}: upload them in several parts.`;
+    }
+    input.setCustomValidity(wrong);
     input.reportValidity();
   });
 }
