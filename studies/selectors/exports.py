@@ -8,11 +8,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from django.db import connection, models
-from django.db.models.functions import Cast
-
 from studies.models import FINISHED, AsksFor, Origin, Pair, Rater, RatingSession, SessionState, Side, Study
-from studies.selectors.responses import responses_of, sessions_of
+from studies.selectors.responses import ANSWERED_AT, as_read, responses_of, sessions_of
 from studies.selectors.results import FIDELITY, caution_get, fidelity_get
 from studies.selectors.studies import reference_get
 from studies.statistics.responses_csv import COLUMNS, DECLARATION
@@ -131,30 +128,20 @@ def _of_sessions(study: Study, *, origin: Origin) -> Iterator[dict[int, tuple[st
 
 
 def _responses(study: Study, sessions: Iterable[int], *, origin: Origin) -> list[tuple[Any, ...]]:
-    """Return the responses of some sessions, by session and position, as the database's driver gives them.
-
-    Models made of them, and even Django's conversions of single columns, would take most of the time of an export.
-    """
+    """Return the responses of some sessions, by session and position."""
     rows = responses_of(study, origin=origin).filter(trial__session__in=list(sessions))
-    sql, parameters = (
-        rows.order_by("trial__session_id", "trial__position")
-        .values_list(
+    return as_read(
+        rows.order_by("trial__session_id", "trial__position").values_list(
             *("trial__session_id", "trial__pair_id", "trial__position", "trial__kind", "trial__photo_side"),
             *("chosen_side", "asked_for", "rt_ms", "exposure_first_ms", "exposure_second_ms", "frames_first"),
             *("frames_second", "frame_interval_ms", "exposure_missed", "is_set_aside", "device_scale", "pixel_ratio"),
-            *("was_hidden", "lost_focus", "focus_losses", "automation"),
-            Cast("answered_at", models.TextField()),
+            *("was_hidden", "lost_focus", "focus_losses", "automation", ANSWERED_AT),
         )
-        .query.sql_with_params()
     )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-    return found
 
 
 def _moment(text: str) -> str:
-    """Return a moment in UTC, as a database writes it, as ISO 8601 with its zone; SQLite leaves the zone out."""
+    """Return what `ANSWERED_AT` says as ISO 8601 with its zone."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat(timespec="milliseconds")
 
 

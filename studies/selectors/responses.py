@@ -1,11 +1,16 @@
 """Responses as aligned arrays."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Any
 
 import numpy as np
-from django.db.models import Max, QuerySet
+from django.db import connection
+from django.db.models import Max, QuerySet, TextField
+from django.db.models.functions import Cast
+from numpy.typing import NDArray
 
-from studies.models import FINISHED, Kind, Origin, RatingSession, Response, SessionState, Side, Study
+from studies.models import FINISHED, Kind, Origin, Pair, RatingSession, Response, SessionState, Side, Study
 from studies.statistics.results import REAL, SET_ASIDE, Votes
 
 
@@ -28,9 +33,21 @@ def last_vote_get(study: Study, *, origin: Origin) -> str:
     return latest.astimezone(UTC).date().isoformat() if latest else ""
 
 
-def _to_the_millisecond(moment: datetime) -> datetime:
-    """Return a moment as exports write it."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+def as_read(rows: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a `values_list` as the database's driver gives them.
+
+    Of a million responses, making models would take most of the time, and so would Django's conversions of columns.
+    Truth values come as bool or as 0 and 1; moments come in another form from each driver: ask for `ANSWERED_AT`.
+    """
+    sql, parameters = rows.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+ANSWERED_AT = Cast("answered_at", TextField())
+"""When the server received a response, in UTC, as text: `2026-11-25 18:04:59.123456`, with or without a zone."""
 
 
 def votes_get(study: Study, *, origin: Origin) -> Votes:
@@ -38,49 +55,54 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
 
     Where pictures are shown alone, the first side is: if that is the photo, the vote is on a photo and fools nobody.
     """
-    rows = list(
-        responses_of(study, origin=origin)
-        .order_by("trial__session_id", "trial__position")
-        .values_list(
-            "trial__session_id",
-            "trial__session__rater_id",
-            "trial__photo_id",
-            "trial__photo__source_sha256",
-            "trial__pair__sample__condition__slug",
-            "trial__kind",
-            "trial__photo_side",
-            "chosen_side",
-            "trial__session__state",
-            "trial__session__exclusion_reason",
-            "trial__position",
-            "rt_ms",
-            "trial__pair__sample__psnr",
-            "trial__pair__sample__ssim",
-            "is_set_aside",
-            "answered_at",
-        )
+    sessions = sessions_of(study, origin=origin).order_by("pk")
+    pairs = Pair.objects.filter(study=study).order_by("pk")
+    answers = responses_of(study, origin=origin).order_by("trial__session_id", "trial__position")
+    session_ids, rater, state, reason = _columns(sessions, "pk", "rater_id", "state", "exclusion_reason")
+    pair_ids, photo, scene, condition, psnr, ssim = _columns(
+        pairs,
+        *("pk", "sample__photo_id", "sample__photo__source_sha256", "sample__condition__slug"),
+        *("sample__psnr", "sample__ssim"),
     )
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 16
-    state = np.array(columns[8], dtype=np.str_)
-    kind, photo_side = (np.array(columns[place], dtype=np.str_) for place in (5, 6))
+    session, pair, kinds, photo_side, chosen_side, position, rt_ms, set_aside, answered_at = _columns(
+        answers,
+        *("trial__session_id", "trial__pair_id", "trial__kind", "trial__photo_side", "chosen_side"),
+        *("trial__position", "rt_ms", "is_set_aside", ANSWERED_AT),
+    )
+    at_session = np.searchsorted(np.array(session_ids, np.int64), np.array(session, np.int64))
+    at_pair = np.searchsorted(np.array(pair_ids, np.int64), np.array(pair, np.int64))
+    ended = np.array(state, np.str_)[at_session]
+    side, kind = np.array(photo_side, np.str_), np.array(kinds, np.str_)
     if study.is_single:
-        kind = np.where((kind == Kind.TEST) & (photo_side == Side.FIRST), REAL, kind)
+        kind = np.where((kind == Kind.TEST) & (side == Side.FIRST), REAL, kind)
     return Votes(
-        session=np.array(columns[0], dtype=np.int64),
-        rater=np.array(columns[1], dtype=np.int64),
-        photo=np.array(columns[2], dtype=np.int64),
-        scene=np.array(columns[3], dtype=np.str_),
-        condition=np.array(columns[4], dtype=np.str_),
-        kind=np.where(np.array(columns[14], dtype=np.bool_), SET_ASIDE, kind),
-        fooled=photo_side != np.array(columns[7], dtype=np.str_),
-        excluded=state == SessionState.EXCLUDED,
-        completed=np.isin(state, FINISHED),
-        origin=np.full(len(rows), origin.value),
-        exclusion_reason=np.array(columns[9], dtype=np.str_),
-        photo_side=photo_side,
-        position=np.array(columns[10], dtype=np.float64),
-        rt_ms=np.array(columns[11], dtype=np.float64),
-        sample_psnr=np.array(columns[12], dtype=np.float64),  # not measured: NaN
-        sample_ssim=np.array(columns[13], dtype=np.float64),
-        answered_s=np.array([_to_the_millisecond(answered).timestamp() for answered in columns[15]], dtype=np.float64),
+        session=np.array(session, np.int64),
+        rater=np.array(rater, np.int64)[at_session],
+        photo=np.array(photo, np.int64)[at_pair],
+        scene=np.array(scene, np.str_)[at_pair],
+        condition=np.array(condition, np.str_)[at_pair],
+        kind=np.where(np.array(set_aside, np.bool_), SET_ASIDE, kind),
+        fooled=side != np.array(chosen_side, np.str_),
+        excluded=ended == SessionState.EXCLUDED,
+        completed=np.isin(ended, FINISHED),
+        origin=np.full(len(session), origin.value),
+        exclusion_reason=np.array(reason, np.str_)[at_session],
+        photo_side=side,
+        position=np.array(position, np.float64),
+        rt_ms=np.array(rt_ms, np.float64),
+        sample_psnr=np.array(psnr, np.float64)[at_pair],  # not measured: NaN
+        sample_ssim=np.array(ssim, np.float64)[at_pair],
+        answered_s=_seconds(answered_at),
     )
+
+
+def _columns(rows: QuerySet[Any], *names: str | Cast) -> list[tuple[Any, ...]]:
+    """Return columns of these rows."""
+    return list(zip(*as_read(rows.values_list(*names)), strict=True)) or [()] * len(names)
+
+
+def _seconds(moments: Iterable[str]) -> NDArray[np.float64]:
+    """Return moments as seconds since 1970, to the millisecond as exports write them."""
+    without_zone = [moment.partition("+")[0] for moment in moments]
+    seconds: NDArray[np.float64] = np.array(without_zone, "datetime64[ms]").astype(np.int64) / 1000
+    return seconds
