@@ -11,10 +11,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format coverage ci chromium
+.PHONY: help demo test production lint format coverage ci chromium
 
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: export EVALSITE_LOG_LEVEL ?= WARNING
 demo: $(VENV)/.stamp-demo ## Run a study on real photos at http://127.0.0.1:8000; RATERS=40 adds simulated raters, PORT=… moves it.
@@ -24,6 +24,12 @@ demo: $(VENV)/.stamp-demo ## Run a study on real photos at http://127.0.0.1:8000
 test: export OMP_NUM_THREADS = 1
 test: $(VENV)/.stamp-dev chromium ## Run the whole suite, browser and worker included; ARGS="-k words" picks tests.
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# One process: these tests wait for a site's processes more than they count.
+production: export OMP_NUM_THREADS = 1
+production: $(VENV)/.stamp-dev chromium ## Test a whole site on PostgreSQL, Redis, gunicorn and two workers.
+	@tests/site/ensure_parts.sh
+	@$(BIN)/python -m tests.site.production --logs build/production $(BIN)/pytest -m site tests/site $(ARGS)
 
 # `manage.py check` comes before mypy: a broken import in the admin shows there as what it is.
 lint: export EVALSITE_DATA_DIR = build/lint
@@ -45,7 +51,7 @@ coverage: export OMP_NUM_THREADS = 1
 coverage: $(VENV)/.stamp-dev chromium ## Run the suite and list the lines and branches that no test reaches.
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term-missing $(ARGS)
 
-ci: ## Do what CI does: the suite, then every check.
+ci: ## Do what CI does: the suite, a production site, then every check.
 	@.ci/run
 
 chromium:

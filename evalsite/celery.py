@@ -1,6 +1,7 @@
 """The Celery application: `celery -A evalsite worker` runs the tasks of `studies/tasks.py`."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -27,11 +28,11 @@ def _set_up_worker_logging(**_kwargs: Any) -> None:
 
 
 @task_prerun.connect
-def _bind_task(*, task_id: str, task: Any, **_kwargs: Any) -> None:
-    """Put the task's id and name on every line that it logs, and the worker into the log of what it does to studies."""
+def _bind_task(*, task_id: str, task: Any, args: Sequence[Any] = (), **_kwargs: Any) -> None:
+    """Put the task's id, its name and its keys on every line that it logs, and the worker into the log of studies."""
     from studies.services.events import WORKER, acting_as  # noqa: PLC0415 -- models need Django to be set up
 
-    evalsite_logging.bind_task(task_id=task_id, task_name=task.name)
+    evalsite_logging.bind_task(task_id=task_id, task_name=task.name, run=task.run, arguments=args)
     _acting[task_id] = ExitStack()
     _acting[task_id].enter_context(acting_as(lambda: WORKER))
 

@@ -5,10 +5,12 @@ Ids that hold for a whole request or task are bound once: `structlog.contextvars
 Lines of Django, Celery and gunicorn take the same shape.
 """
 
+import inspect
 import logging.config
+import re
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -17,6 +19,9 @@ from django.http.response import HttpResponseBase
 
 #: What tells who a person is. A line that carries such a key loses it, whoever wrote the line.
 PRIVATE_KEYS = frozenset({"address", "cookie", "email", "ip", "password", "query", "remote_addr", "user", "user_agent"})
+
+#: What is kept of `extra=…` in lines of the standard library's loggers: our ids; others put whole requests there.
+KEPT_EXTRAS = ("run", "sample", "session", "study", "upload")
 
 LogFormat = Literal["console", "json"]
 EventDict = MutableMapping[str, Any]
@@ -29,6 +34,15 @@ def drop_private_keys(_logger: Any, _method: str, event_dict: EventDict) -> Even
     for key in PRIVATE_KEYS & event_dict.keys():
         del event_dict[key]
     return event_dict
+
+
+#: PostgreSQL says which value broke a rule, and that value may be a panel's id of a participant.
+ERROR_DETAIL = re.compile(r"DETAIL: (?:\\[^nr]|[^\n\\])*")
+
+
+def drop_error_details(_logger: Any, _method: str, line: str) -> str:
+    """Remove the values that the database names in its errors from a line as it is written, or from its JSON."""
+    return ERROR_DETAIL.sub("DETAIL left out", line) if "DETAIL:" in line else line
 
 
 SHARED_PROCESSORS: list[Any] = [
@@ -71,8 +85,12 @@ def logging_config(*, level: str, log_format: LogFormat) -> dict[str, Any]:
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": SHARED_PROCESSORS,
-                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+                "foreign_pre_chain": [structlog.stdlib.ExtraAdder(allow=KEPT_EXTRAS), *SHARED_PROCESSORS],
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *renderers,
+                    drop_error_details,
+                ],
             }
         },
         "handlers": {"stdout": {"()": StdoutHandler, "formatter": "line"}},
@@ -110,31 +128,52 @@ def configure(config: dict[str, Any]) -> None:
     logging.config.dictConfig(config)
 
 
-def bind_task(*, task_id: str, task_name: str) -> None:
-    """Put a task's id and name on every line until `unbind_task`."""
-    structlog.contextvars.bind_contextvars(task_id=task_id, task=task_name)
+def bind_task(
+    *, task_id: str, task_name: str, run: Callable[..., Any] | None = None, arguments: Sequence[Any] = ()
+) -> None:
+    """Put a task's id, its name and the keys that it was given on every line until `unbind_task`.
+
+    Args:
+        task_id: Celery's id of the task.
+        task_name: Dotted name of the task.
+        run: What the task calls: its arguments `study_pk`, `upload_pk` … become `study`, `upload` …
+        arguments: What it is called with, in order.
+    """
+    names = list(inspect.signature(run).parameters) if run else []
+    keys = {name.removesuffix("_pk"): key for name, key in zip(names, arguments, strict=False) if name.endswith("_pk")}
+    structlog.contextvars.bind_contextvars(task_id=task_id, task=task_name, **keys)
 
 
 def unbind_task() -> None:
-    """End what `bind_task` began."""
-    structlog.contextvars.unbind_contextvars("task_id", "task")
+    """End what `bind_task` began; a worker does one task at a time, and nothing else."""
+    structlog.contextvars.clear_contextvars()
+
+
+def path_of(request: HttpRequest) -> str:
+    """Return a request's path; where it holds a code, which is a rater's only key, the pattern of the path instead."""
+    match = request.resolver_match
+    kept: Mapping[str, Any] = match.kwargs if match else {}
+    return f"/{match.route}" if match and any(name.endswith("_code") for name in kept) else request.path
 
 
 class RequestLogMiddleware:
-    """Write one line for each answered request: method, path without its query, status, milliseconds."""
+    """Write one line for each answered request: method, path without its query, status, milliseconds.
+
+    Whoever finds out which study and session a request is about binds their keys: they are on this line too.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        with structlog.contextvars.bound_contextvars():
-            start = time.perf_counter()
-            response = self.get_response(request)
-            log.info(
-                "request",
-                method=request.method,
-                path=request.path,
-                status=response.status_code,
-                duration_ms=round((time.perf_counter() - start) * 1000),
-            )
-            return response
+        structlog.contextvars.clear_contextvars()  # this thread answered another request before
+        start = time.perf_counter()
+        response = self.get_response(request)
+        log.info(
+            "request",
+            method=request.method,
+            path=path_of(request),
+            status=response.status_code,
+            duration_ms=round((time.perf_counter() - start) * 1000),
+        )
+        return response

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
+from structlog.contextvars import bind_contextvars
 
 from studies.errors import SessionUnknown
 from studies.models import Kind, MissedExposure, RatingSession, Response, SessionState, Trial
@@ -38,15 +39,17 @@ class Passage:
 
 
 def session_get(*, code: str) -> RatingSession:
-    """Return a session with its study and rater.
+    """Return a session with its study and rater; log lines name both from here on.
 
     Raises:
         SessionUnknown: If no session has this code.
     """
     try:
-        return RatingSession.objects.select_related("study__photo_set", "study__recruitment", "rater").get(code=code)
+        found = RatingSession.objects.select_related("study__photo_set", "study__recruitment", "rater").get(code=code)
     except RatingSession.DoesNotExist as error:
         raise SessionUnknown("This address belongs to no session; open the link to the study once more.") from error
+    bind_contextvars(study=found.study_id, session=found.pk)
+    return found
 
 
 def still_running(prefix: str = "") -> Q:

@@ -10,6 +10,7 @@ from django.utils import translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
+from structlog.contextvars import bind_contextvars
 
 from studies.errors import ArrivalInvalid, EvalsiteError, ParticipantElsewhere, StudyFull, StudyNotOpen, StudyUnknown
 from studies.forms import ConsentForm
@@ -220,14 +221,16 @@ def wrong_device(
 
 
 def study_get(*, code: str) -> Study:
-    """Return the study that a link leads to.
+    """Return the study that a link leads to; log lines name it from here on.
 
     Raises:
         StudyUnknown: If there is none.
     """
     try:
-        return Study.objects.select_related("photo_set", "recruitment").get(code=code)
+        study = Study.objects.select_related("photo_set", "recruitment").get(code=code)
     except Study.DoesNotExist as error:
         raise StudyUnknown(
             "The link may have been cut short. Open it once more, whole, or ask for it again where you found it."
         ) from error
+    bind_contextvars(study=study.pk)
+    return study

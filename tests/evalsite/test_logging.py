@@ -10,6 +10,8 @@ from django.conf import settings
 from django.test import Client
 
 from evalsite.logging import LogFormat, bind_task, configure, logging_config, unbind_task
+from studies.tasks import samples_generate
+from tests.factories import make_session, make_small_study
 
 
 @pytest.fixture
@@ -42,15 +44,61 @@ def test_request_is_logged_without_address_query_or_agent(
     assert not any(secret in json.dumps(line) for secret in ("192.0.2.7", "5f1e", "Telltale"))
 
 
-def test_task_is_named_on_its_lines_only(log_to_json: Callable[[], list[dict[str, object]]]) -> None:
+@pytest.mark.django_db
+def test_lines_of_a_rater_name_study_and_session_by_number_and_not_by_code(
+    client: Client, log_to_json: Callable[[], list[dict[str, object]]]
+) -> None:
+    session = make_session(make_small_study())
+    client.get(f"/s/{session.study.code}/")
+    client.get(f"/r/{session.code}/")
+    client.get("/healthz")
+    landing, trial, health = (line for line in log_to_json() if line["event"] == "request")
+    assert landing.items() >= {"study": session.study_id, "path": "/s/<slug:study_code>/"}.items()
+    assert "session" not in landing
+    assert trial.items() >= {"study": session.study_id, "session": session.pk, "status": 200}.items()
+    assert health.keys().isdisjoint({"study", "session"})
+    assert session.code not in json.dumps(trial)
+
+
+def test_task_and_its_keys_are_named_on_its_lines_only(log_to_json: Callable[[], list[dict[str, object]]]) -> None:
     log = structlog.get_logger("studies.tasks")
-    bind_task(task_id="abc", task_name="studies.tasks.samples_plan")
+    bind_task(task_id="abc", task_name="studies.tasks.samples_generate", run=samples_generate.run, arguments=(7, [1]))
     log.info("inside")
     unbind_task()
     log.info("outside")
     inside, outside = log_to_json()
-    assert (inside["task_id"], inside["task"]) == ("abc", "studies.tasks.samples_plan")
-    assert outside.keys().isdisjoint({"task_id", "task"})
+    assert (inside["task_id"], inside["task"], inside["study"]) == ("abc", "studies.tasks.samples_generate", 7)
+    assert outside.keys().isdisjoint({"task_id", "task", "study", "keys"})
+
+
+def test_extra_of_other_loggers_is_kept_if_it_is_an_id_of_ours(
+    log_to_json: Callable[[], list[dict[str, object]]],
+) -> None:
+    logging.getLogger("studies.services").warning("failed", extra={"sample": 7, "request": "GET /?PANEL_ID=5f1e"})
+    (line,) = log_to_json()
+    assert line["sample"] == 7
+    assert "request" not in line
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_error_of_the_database_does_not_tell_which_value_broke_a_rule(
+    log_format: LogFormat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(logging_config(level="INFO", log_format=log_format))
+    try:
+        raise ValueError(
+            'duplicate key value violates unique constraint "panelentry"\n'
+            "DETAIL:  Key (study_id, participant)=(1, 5f1e) already exists.\nCONTEXT:  none"
+        )
+    except ValueError:
+        structlog.get_logger("studies").exception("failed")
+    configure(settings.LOGGING)
+    printed = capsys.readouterr().out
+    assert "constraint" in printed
+    assert "CONTEXT:  none" in printed
+    assert "5f1e" not in printed
+    if log_format == "json":
+        assert "DETAIL left out" in json.loads(printed)["exception"][0]["exc_value"]
 
 
 def test_level_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]) -> None:
