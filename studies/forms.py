@@ -43,6 +43,12 @@ from studies.services.training import photos_check
 from studies.statistics.quality import PRACTICE_LAST, RULE_PRESETS, QualityRules, RulePreset, side_bias
 
 
+class WrittenTextarea(forms.Textarea):
+    """A text in Markdown, with a button that shows it as raters will see it."""
+
+    template_name = "admin/studies/includes/written_textarea.html"
+
+
 class Setting(NamedTuple):
     """A field of the protocol, and its value as people read it where nothing can be changed."""
 
@@ -443,9 +449,9 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "missed_exposure": forms.RadioSelect,
             "stopping_rule": forms.RadioSelect,
             "comparison_family": forms.RadioSelect,
-            "consent_text": forms.Textarea(attrs={"rows": 6}),
-            "instructions_text": forms.Textarea(attrs={"rows": 8}),
-            "debriefing_text": forms.Textarea(attrs={"rows": 6}),
+            "consent_text": WrittenTextarea(attrs={"rows": 6}),
+            "instructions_text": WrittenTextarea(attrs={"rows": 8}),
+            "debriefing_text": WrittenTextarea(attrs={"rows": 6}),
         }
         error_messages = {"slug": {"unique": "Another study has this short name; choose another one."}}
 

@@ -118,7 +118,9 @@ class StudyAdmin(OwnedAdmin):
             view = require_http_methods(methods)(partial(study_steps.step_view, step=step))
             addresses.append(path(f"<int:object_id>/{name}/", self._door(view), name=f"studies_study_{name}"))
         importing = path("import/", self.admin_site.admin_view(self.import_view), name="studies_study_import")
-        return [importing, *addresses, *super().get_urls()]
+        written_view = require_POST(study_settings.written_view)
+        written = path("written/", self.admin_site.admin_view(written_view), name="studies_study_written")
+        return [importing, written, *addresses, *super().get_urls()]
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Make a study from the design in a file."""

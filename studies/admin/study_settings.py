@@ -80,6 +80,11 @@ def figures_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
     return render(request, "admin/studies/study/quality_figures.html", context)
 
 
+def written_view(request: HttpRequest) -> HttpResponse:
+    """Show a text in Markdown as raters would see it; nothing is saved."""
+    return render(request, "admin/studies/includes/written.html", {"text": request.POST.get("text", "")})
+
+
 def figures_of(form: RulesForm | ProtocolForm) -> dict[str, Any]:
     """Return the figures of the rules in a form, as pages show them; what is wrong with the numbers if anything is."""
     wrong = [error for name in RulesForm.Meta.fields for error in form.errors.get(name, ())]

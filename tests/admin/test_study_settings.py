@@ -1,6 +1,7 @@
 """A researcher makes a study: preset, conditions, protocol; and cannot change it any more once it is no draft."""
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from studies.forms import ProtocolForm
+from studies.markdown import markdown_to_html
 from studies.models import Researcher, Study, StudyState
 from studies.protocols import PRESETS
 from studies.selectors.studies import study_problems
@@ -296,6 +298,33 @@ def test_figures_of_the_rules_stand_beside_them_and_follow_what_is_typed(
     assert "No figures for these numbers: There are 60 golden pairs but only 40 test pairs; have fewer." in text
     nothing = typed | dict.fromkeys(typed, 0) | {"test_count": 40, "fast_share": 0.2}
     assert "No rule is on" in client.get(address("figures", study), nothing).content.decode()
+
+
+def test_text_is_previewed_by_the_renderer_that_raters_get_and_not_saved(
+    client: Client, researcher: Researcher
+) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    assert client.get(address("protocol", study)).content.decode().count("data-written=") == 3
+    where = reverse("admin:studies_study_written")
+    text = "# Your part\n\nLook **twice**.\n\n<script>alert(1)</script> ![x](https://a.b/c.png) [x](javascript:x)"
+    shown = client.post(where, {"text": text}).content.decode().strip()
+    assert shown == markdown_to_html(text, heading="h3").strip()
+    assert "<h3>Your part</h3>" in shown
+    assert "<strong>twice</strong>" in shown
+    assert not re.search(r"<script|<img|javascript:x\"", shown)
+    assert "Nothing is written yet" in client.post(where, {"text": " \n"}).content.decode()
+    assert client.get(where).status_code == 405
+    before = study.consent_text
+    study.refresh_from_db()
+    assert study.consent_text == before
+
+
+def test_nobody_previews_without_an_account_or_from_another_site() -> None:
+    where = reverse("admin:studies_study_written")
+    assert Client().post(where, {"text": "x"}).status_code == 302
+    guarded = Client(enforce_csrf_checks=True)
+    guarded.force_login(make_researcher())
+    assert guarded.post(where, {"text": "x"}).status_code == 403
 
 
 def test_figures_of_a_foreign_study_are_not_shown(client: Client) -> None:

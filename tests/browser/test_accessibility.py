@@ -6,13 +6,22 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
-from playwright.sync_api import BrowserContext, Page, Response, expect
+from playwright.sync_api import BrowserContext, Page, Response, Route, expect
 
-from studies.models import Origin, RatingSession, Recruitment, StudyState
+from studies.models import Origin, RatingSession, Recruitment, StudyState, Withdrawal
 from studies.protocols import PRESETS, texts_of
-from studies.services.sessions import origin_sign, session_start
+from studies.recruitment import Arrival
+from studies.services.sessions import origin_sign, session_return, session_start
+from studies.services.studies import study_close
 from tests.browser import rater
-from tests.factories import make_open_study, make_session, make_study
+from tests.factories import (
+    PASSWORD,
+    make_open_study,
+    make_researcher,
+    make_session,
+    make_small_study,
+    make_study,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -23,6 +32,17 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile":
 def assert_accessible(page: Page) -> None:
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
+
+
+def assert_accessible_in_every_look(page: Page, heading: str) -> None:
+    """Look at the page under a heading on a phone and on a desk, by day and by night."""
+    expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=30_000)
+    for viewport in (PHONE["viewport"], DESK["viewport"]):
+        page.set_viewport_size(viewport)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            assert_accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
 
 @pytest.mark.slow
@@ -69,6 +89,99 @@ def test_axe_finds_nothing_on_any_rater_page(
     page.goto("/nowhere")
     assert_accessible(page)
     page_errors[:] = [error for error in page_errors if "404" not in error and "409" not in error]
+
+
+@pytest.mark.slow
+def test_axe_finds_nothing_where_something_is_amiss(
+    open_context: Callable[..., BrowserContext], settings: Any, monkeypatch: pytest.MonkeyPatch, page_errors: list[str]
+) -> None:
+    """One rater meets whatever can go wrong: no place, no way in, no network, and the site's own failures."""
+    page = open_context(**DESK).new_page()
+    study = make_small_study(lead_in_ms=100, exposure_ms=50, gap_ms=0, raters_wanted=2)
+    entrance = reverse("studies:entry", args=[study.code])
+
+    # Ways in that lead nowhere: the study is not open, or its panel's link is damaged, or its room does not fit.
+    for state in (StudyState.READY, StudyState.PAUSED, StudyState.CLOSED):
+        page.goto(reverse("studies:entry", args=[make_small_study(state=state).code]))
+        assert_accessible_in_every_look(page, "This study is not open")
+    page.goto(reverse("studies:entry", args=["unknown"]))
+    assert_accessible_in_every_look(page, "There is no study at this address")
+    page.goto(f"{entrance}?origin=forged")
+    assert_accessible_in_every_look(page, "This link cannot be used")
+    room = Recruitment.objects.create(study=study, panel="prolific", exits={"wrong_device": "DEV1", "full": "FULL1"})
+    page.goto(entrance)
+    assert_accessible_in_every_look(page, "This link is not whole")
+    room.window_minimum_px = 2000
+    room.save()
+    page.goto(f"{entrance}?PROLIFIC_PID=pid1")
+    assert_accessible_in_every_look(page, "Your window is too narrow")
+    page.get_by_role("button", name="I cannot; let me leave").click()
+    assert_accessible_in_every_look(page, "This device will not do")
+    room.window_minimum_px = 0
+    room.save()
+
+    # A session whose pictures do not come, and then not at all.
+    session = session_start(study=study, arrival=Arrival("pid1"))
+    held: list[Route] = []
+    page.route("**/t/*", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright marks what it is given
+    rater.open_session(page, session)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The pictures are slow to arrive.")).to_be_visible(timeout=30_000)
+    assert_accessible(page)
+    assert_accessible_in_every_look(page, "The connection is very slow")
+    held[0].continue_()
+    assert_accessible_in_every_look(page, "The pictures have arrived.")
+    expect(page.get_by_text("If it stays like this")).to_be_hidden()
+    page.unroute("**/t/*")
+    page.route("**/t/*", lambda route: route.fulfill(status=404, json={"error": "This pair cannot be shown now."}))
+    rater.open_session(page, session)
+    page.keyboard.press("Enter")
+    assert_accessible_in_every_look(page, "Something is out of step")
+    page.unroute("**/t/*")
+
+    # Ends before the end: given back, no place left, the study closed under way, withdrawn.
+    session_return(session=session)
+    rater.open_session(page, session)
+    assert_accessible_in_every_look(page, "You gave this study back")
+    sessions = [make_session(study, answers=[True]) for _ in range(2)]
+    page.goto(f"{entrance}?PROLIFIC_PID=pid2")
+    assert_accessible_in_every_look(page, "Every place is taken")
+    study.refresh_from_db()
+    study_close(study=study)
+    rater.open_session(page, sessions[0])
+    assert_accessible_in_every_look(page, "This study is not open")
+    for policy, sessions_own in zip(Withdrawal, sessions, strict=True):
+        room.withdrawal = policy
+        room.save()
+        page.goto(reverse("studies:withdraw", args=[sessions_own.code]))
+        assert_accessible_in_every_look(page, "Do you want to withdraw?")
+        page.get_by_role("button", name="Withdraw").click()
+        assert_accessible_in_every_look(page, "You have withdrawn")
+
+    # The site itself: 400, 403, 404 and 500.
+    page.goto("/nowhere")
+    assert_accessible_in_every_look(page, "There is nothing at this address")
+    page.goto(reverse("studies:entry", args=[make_small_study().code]))
+    page.get_by_role("checkbox").check()
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1
+    page.get_by_role("button", name="Start").click()
+    assert_accessible_in_every_look(page, "The site could not take that")
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+    page.goto(reverse("admin:login"))
+    page.get_by_label("Username").fill(make_researcher().username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/admin/")
+    page.goto(reverse("admin:studies_researcher_changelist"))
+    assert_accessible_in_every_look(page, "This is not allowed")
+
+    def fail(**_: object) -> None:
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setattr("studies.views.rating.session_get", fail)
+    rater.open_session(page, sessions[1])
+    assert_accessible_in_every_look(page, "Something went wrong on our side")
+    page_errors[:] = [error for error in page_errors if "Failed to load resource" not in error]
 
 
 @pytest.mark.parametrize(("screen", "scheme"), [(DESK, "dark"), (PHONE, "light")], ids=["desk", "phone"])

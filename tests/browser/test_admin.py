@@ -279,6 +279,27 @@ def test_page_counts_votes_by_itself(signed_in: Page, researcher: Researcher) ->
     expect(signed_in.locator("[data-mark]")).to_have_count(1)
 
 
+def test_text_for_raters_is_previewed_while_it_is_typed(
+    signed_in: Page, researcher: Researcher, live_server: Any
+) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    signed_in.goto(live_server.url + address("protocol", study))
+    preview = signed_in.locator("#id_debriefing_text_preview")
+    button = signed_in.locator("[aria-controls=id_debriefing_text_preview]")
+    button.click()
+    expect(preview).to_have_text("Nothing is written yet: raters see no such text.")
+    signed_in.fill("[name=debriefing_text]", "# Why\n\n- **one**\n- <img src=x onerror=alert(1)>")
+    expect(preview.locator("h3")).to_have_text("Why")
+    expect(preview.locator("li strong")).to_have_text("one")
+    expect(preview.locator("li").last).to_have_text("<img src=x onerror=alert(1)>")
+    expect(button).to_have_attribute("aria-expanded", "true")
+    results = Axe().run(signed_in, ".rp-written-preview")
+    assert results.violations_count == 0, results.generate_report()
+    button.click()
+    expect(preview).to_be_hidden()
+    expect(button).to_have_text("Preview")
+
+
 def test_figures_of_the_rules_follow_what_is_typed_and_presets_type_it(
     signed_in: Page, researcher: Researcher, live_server: Any
 ) -> None:

@@ -8,6 +8,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from studies.models import Kind, RatingSession, SessionState, Study
+from studies.services.sessions import session_start
 from studies.services.studies import study_close
 from tests.browser import rater
 from tests.browser.test_admin import sign_in
@@ -174,6 +175,41 @@ def test_feedback_shows_both_pictures_and_frames_the_photo(page: Page) -> None:
             expect(figure.locator("figcaption")).to_contain_text(words)
             assert ("is-photo" in (figure.get_attribute("class") or "")) == is_photo
         page.keyboard.press("Enter")
+
+
+def test_phone_that_is_turned_while_pictures_are_up_shows_them_whole(page: Page) -> None:
+    """On a trial without a limit, and on its feedback; the scale stored is the one that the rater saw last."""
+    study = make_open_study(
+        practice_count=1, test_count=1, golden_count=0, lead_in_ms=100, exposure_ms=0, gap_ms=0, layout="simultaneous"
+    )
+    session = session_start(study=study)
+    rater.open_session(page, session)
+    page.keyboard.press("Enter")
+    rater.wait_for_choice(page)
+
+    def assert_apart(first: str, second: str, *, width: int) -> None:
+        for name in (first, second):  # the window's size comes to the page with its next frame
+            page.wait_for_function(
+                "([name, width]) => document.querySelector(name).getBoundingClientRect().width < width / 2 - 8",
+                arg=[name, width],
+            )
+        left, right = (page.locator(name).bounding_box() for name in (first, second))
+        assert left is not None
+        assert right is not None
+        assert left["x"] >= 0
+        assert left["x"] + left["width"] <= right["x"]
+        assert right["x"] + right["width"] <= width
+
+    assert_apart("#first", "#second", width=1440)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert_apart("#first", "#second", width=390)
+    scale = page.locator("#first").evaluate("(canvas) => canvas.getBoundingClientRect().width / 32")
+    page.keyboard.press("1")
+    page.locator("#next").wait_for()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert_apart("#again [data-side=first] canvas", "#again [data-side=second] canvas", width=390)
+    assert [answer.device_scale for answer in rater.answers_of(session)] == [scale]
 
 
 def test_completion_code_can_be_copied(page: Page) -> None:

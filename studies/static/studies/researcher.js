@@ -224,6 +224,48 @@ function judges(box) {
   });
 }
 
+/** Show a text in Markdown as raters will see it, when asked, and from then on as it is typed. */
+function previews(box) {
+  const field = box.parentElement.querySelector("textarea");
+  const [button, shown] = box.children;
+  let timer;
+  let newest = 0;
+
+  async function ask() {
+    const asked = ++newest;
+    const token = field.form.elements.csrfmiddlewaretoken.value;
+    const body = new URLSearchParams({ text: field.value, csrfmiddlewaretoken: token });
+    try {
+      const response = await fetch(box.dataset.written, { method: "POST", body });
+      const html = await response.text();
+      if (asked === newest && response.ok && !response.redirected) {
+        shown.innerHTML = html; // Made by our own server, from a list of what may stand in it.
+        shown.hidden = false;
+      }
+    } catch {
+      // The server is away: what is shown stays.
+    }
+  }
+
+  box.hidden = false;
+  button.addEventListener("click", () => {
+    const isOpen = button.getAttribute("aria-expanded") === "true";
+    button.setAttribute("aria-expanded", String(!isOpen));
+    button.textContent = isOpen ? "Preview" : "Close the preview";
+    shown.hidden = true;
+    newest++;
+    if (!isOpen) {
+      ask();
+    }
+  });
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    if (button.getAttribute("aria-expanded") === "true") {
+      timer = setTimeout(ask, 250);
+    }
+  });
+}
+
 document.querySelectorAll("[data-live]").forEach(follow);
 document.querySelectorAll("[data-copy]").forEach(copies);
 document.querySelectorAll("[data-slug-of]").forEach(follows);
@@ -231,3 +273,4 @@ document.querySelectorAll("[data-files-most]").forEach(counts);
 document.querySelectorAll("[data-conditions]").forEach(edits);
 document.querySelectorAll("[data-config-form]").forEach(fills);
 document.querySelectorAll("[data-figures]").forEach(judges);
+document.querySelectorAll("[data-written]").forEach(previews);

@@ -179,6 +179,13 @@ function choiceWait(enabledAt) {
   });
 }
 
+/** Say on the page of a slow network that pictures are on their way, or that they are there. */
+function arrivalShow(hasArrived) {
+  const parts = document.querySelectorAll("[data-arrived]");
+  for (const part of parts) part.hidden = (part.dataset.arrived === "yes") !== hasArrived;
+  if (hasArrived) document.querySelector('h1[data-arrived="yes"]').focus({ preventScroll: true });
+}
+
 /** Fetch a pair's pictures; where that takes very long, say so on a page of its own, and let the rater go on from it. */
 async function picturesFetch(state) {
   const arriving = stimuli.get(state.trials[0]);
@@ -196,14 +203,14 @@ async function picturesFetch(state) {
     };
     show();
     const timer = setInterval(show, 250);
+    arrivalShow(false);
     panelShow("waiting");
     await arrived;
     clearInterval(timer);
+    await arriving; // what was refused leads elsewhere
     show();
-    byId("arrived-go").toggleAttribute("hidden", false);
-    announce(words("arrived-all"));
+    arrivalShow(true);
     await buttonWait(byId("arrived-go"));
-    byId("arrived-go").toggleAttribute("hidden", true);
     panelShow("trial");
   }
   return arriving;
@@ -226,8 +233,13 @@ async function trialRun(state) {
   const pictures = await picturesFetch(state);
   await visibleWait();
   const watch = presenceWatch();
-  const { scale, pixelRatio } = picturesDraw(pictures);
-  masksDraw(state);
+  let drawn;
+  const draw = () => {
+    drawn = picturesDraw(pictures);
+    masksDraw(state);
+  };
+  draw();
+  window.addEventListener("resize", draw); // a phone may be turned while pictures are up
 
   const { steps, first, second } = stepsMake();
   watch.picturesBegin();
@@ -235,6 +247,7 @@ async function trialRun(state) {
   if (timing.exposure_ms === 0) first.until = () => (choice = choiceTake());
   const { shown, intervalMs } = await present(steps);
   watch.picturesEnd();
+  window.removeEventListener("resize", draw);
   if (choice === undefined) {
     await frameNext(); // The last picture has left the screen.
     choice = choiceTake();
@@ -255,8 +268,8 @@ async function trialRun(state) {
     lost_focus: lostFocus,
     focus_losses: focusLosses,
     automation: automationSigns(isByHand),
-    device_scale: scale,
-    pixel_ratio: pixelRatio,
+    device_scale: drawn.scale,
+    pixel_ratio: drawn.pixelRatio,
   };
 }
 
@@ -276,11 +289,15 @@ async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
     figure.classList.toggle("is-photo", isPhoto);
     figure.querySelector("figcaption span").textContent = words(isPhoto ? "from-camera" : "from-computer");
   }
-  const captionHeight = figures[0].querySelector("figcaption").offsetHeight;
-  const room = Math.min(figures[0].clientWidth - 16, stage.clientHeight - captionHeight - 24);
-  for (const figure of figures) {
-    pictureDraw(figure.querySelector("canvas"), pictures[figure.dataset.side], { ...display, room });
-  }
+  const draw = () => {
+    const captionHeight = figures[0].querySelector("figcaption").offsetHeight;
+    const room = Math.min(figures[0].clientWidth - 16, stage.clientHeight - captionHeight - 24);
+    for (const figure of figures) {
+      pictureDraw(figure.querySelector("canvas"), pictures[figure.dataset.side], { ...display, room });
+    }
+  };
+  draw();
+  window.addEventListener("resize", draw);
   again.classList.remove("is-away");
   byId("verdict").classList.toggle("is-miss", !correct);
   byId("verdict-right").toggleAttribute("hidden", !correct);
@@ -292,6 +309,7 @@ async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
   byId("feedback").classList.remove("is-away");
   byId("next").focus({ preventScroll: true });
   await buttonWait(byId("next"));
+  window.removeEventListener("resize", draw);
   byId("choice").classList.remove("is-away");
   byId("feedback").classList.add("is-away");
   again.classList.add("is-away");
@@ -306,6 +324,7 @@ function thanksShow({ completion_code: code, completion_url: url }) {
   byId("code-card").hidden = code === "";
   byId("finish-card").hidden = url === "";
   byId("may-close").hidden = url !== "";
+  byId("copy").classList.toggle("button-quiet", url !== ""); // one thing to do: to go back
   if (url !== "") byId("finish").href = url;
   panelShow("thanks");
   byId("copy").addEventListener("click", async () => {
