@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from studies.services.events import VISITOR, acting_as
+from studies.models import VISITOR
+from studies.services.events import acting_as
 
 
 def acting_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -30,7 +30,8 @@ def _set_up_worker_logging(**_kwargs: Any) -> None:
 @task_prerun.connect
 def _bind_task(*, task_id: str, task: Any, args: Sequence[Any] = (), **_kwargs: Any) -> None:
     """Put the task's id, its name and its keys on every line that it logs, and the worker into the log of studies."""
-    from studies.services.events import WORKER, acting_as  # noqa: PLC0415 -- models need Django to be set up
+    from studies.models import WORKER  # noqa: PLC0415 -- models need Django to be set up
+    from studies.services.events import acting_as  # noqa: PLC0415 -- as above
 
     evalsite_logging.bind_task(task_id=task_id, task_name=task.name, run=task.run, arguments=args)
     _acting[task_id] = ExitStack()

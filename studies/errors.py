@@ -145,6 +145,10 @@ class PlanImpossible(EvalsiteError):
     """A session cannot be planned: there are too few photos."""
 
 
+class SharingImpossible(EvalsiteError):
+    """Results cannot be shown to those whom they were to be shown to; the message says from when on."""
+
+
 class SessionEnded(EvalsiteError):
     """The session ended before its last pair: its rater withdrew, or was sent back."""
 

@@ -924,3 +924,21 @@ class ResponseForm(forms.Form):
         name, errors = next(iter(self.errors.items()))
         value = str(self.data.get(name, "nothing"))[:40]
         return f"The answer cannot be kept, because {name} is {value}: {errors[0]}"
+
+
+class SharingForm(AdminForm, forms.Form):
+    """Which other accounts may read a study."""
+
+    shared_with = forms.ModelMultipleChoiceField(
+        queryset=Researcher.objects.none(),
+        required=False,
+        label="May read this study",
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def __init__(self, *args: Any, study: Study, **kwargs: Any) -> None:
+        super().__init__(*args, initial={"shared_with": study.shared_with.all()}, **kwargs)
+        field = self.fields["shared_with"]
+        assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101 -- tells mypy what the class above declares
+        accounts = Researcher.objects.filter(is_active=True, is_staff=True).exclude(pk=study.owner_id)
+        field.queryset = accounts.order_by("username")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from studies import tasks
 from studies.models import (
+    AccountRole,
     Origin,
     PhotoSet,
     RatingSession,
@@ -39,11 +40,11 @@ PASSWORD = "correct horse battery staple"
 """Of every researcher made here."""
 
 
-def make_researcher(*, is_superuser: bool = False) -> Researcher:
+def make_researcher(*, is_superuser: bool = False, role: AccountRole = AccountRole.RESEARCHER) -> Researcher:
     """Make an account that may sign in to the admin with `PASSWORD`."""
     name = f"researcher-{next(_serial)}"
     make = Researcher.objects.create_superuser if is_superuser else Researcher.objects.create_user
-    return make(name, password=PASSWORD, is_staff=True)
+    return make(name, password=PASSWORD, is_staff=True, role=role)
 
 
 def make_picture(*, size: int = 32, seed: int = 0) -> NDArray[np.uint8]:

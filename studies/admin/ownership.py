@@ -1,14 +1,17 @@
-"""Who sees what: researchers their own objects, superusers all. No permission has to be given out by hand."""
+"""Who sees what: researchers their own objects and what is shared with them, lab managers and superusers all.
+
+Only what is one's own can be changed, by viewers nothing. No permission has to be given out by hand.
+"""
 
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from studies.models import Researcher
+from studies.models import Researcher, Study
 
 
 def researcher_of(request: HttpRequest) -> Researcher:
@@ -23,6 +26,8 @@ class OwnedAdmin(admin.ModelAdmin):
 
     #: From the model to its owner, as a lookup.
     owner_path = "owner"
+    #: From the model to those with whom it is shared, to read; "" for what is never shared.
+    shared_path = ""
     actions = None
 
     class Media:
@@ -31,49 +36,81 @@ class OwnedAdmin(admin.ModelAdmin):
         css = {"all": ["studies/researcher.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Keep to what the researcher owns."""
-        everything = super().get_queryset(request)
-        if request.user.is_superuser:
-            return everything
-        return everything.filter(**{self.owner_path: request.user}).distinct()
+        """Keep to what the researcher may read."""
+        return super().get_queryset(request).filter(self._theirs(request) | self._shared(request)).distinct()
+
+    def _theirs(self, request: HttpRequest) -> Q:
+        """Return the condition for what the researcher owns, or may treat as if they did."""
+        researcher = researcher_of(request)
+        return Q() if researcher.sees_all else Q(**{self.owner_path: researcher})
+
+    def _shared(self, request: HttpRequest) -> Q:
+        researcher = researcher_of(request)
+        if not self.shared_path or researcher.sees_all:
+            return Q()
+        return Q(pk__in=self.model._default_manager.filter(**{self.shared_path: researcher}).values("pk"))  # noqa: SLF001 -- the documented way to a model's first manager
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return the object, or answer 404 if it does not exist or belongs to somebody else."""
+        """Return the object, or answer 404 if it does not exist or may not be read, 403 if it may only be read.
+
+        The latter of every request that could change something: no view has to think of it.
+        """
         found = super().get_object(request, object_id, from_field)
         if found is None:
             raise Http404(f"There is no {self.opts.verbose_name} {object_id} of yours.")
+        if request.method not in ("GET", "HEAD") and not self.owns(request, found):
+            raise PermissionDenied
         return found
 
-    def owns(self, request: HttpRequest, obj: Model | None) -> bool:
-        """Tell whether somebody may work here, or with this object."""
-        user = request.user
-        if not (user.is_active and user.is_staff):
+    def enters(self, request: HttpRequest) -> bool:
+        """Tell whether somebody may come in here at all."""
+        return bool(request.user.is_active and request.user.is_staff)
+
+    def reads(self, request: HttpRequest, obj: Model) -> bool:
+        """Tell whether somebody may read this object."""
+        return self.enters(request) and self.get_queryset(request).filter(pk=obj.pk).exists()
+
+    def owns(self, request: HttpRequest, obj: Model) -> bool:
+        """Tell whether somebody may change this object."""
+        if not self.enters(request) or researcher_of(request).only_reads:
             return False
-        return obj is None or user.is_superuser or self.get_queryset(request).filter(pk=obj.pk).exists()
+        return self.model._default_manager.filter(self._theirs(request), pk=obj.pk).exists()  # noqa: SLF001 -- as above
+
+    def owns_study(self, request: HttpRequest, study: Study) -> bool:
+        """Tell whether somebody may change a study."""
+        researcher = researcher_of(request)
+        return not researcher.only_reads and (researcher.sees_all or study.owner_id == researcher.pk)
+
+    def add_require(self, request: HttpRequest) -> None:
+        """Refuse those who may make nothing here."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Let every researcher in."""
-        return self.owns(request, None)
+        """Let every account in."""
+        return self.enters(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Show researchers what is theirs."""
-        return self.owns(request, obj)
+        """Show what is theirs or shared with them."""
+        return self.enters(request) if obj is None else self.reads(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Let every researcher add."""
-        return self.owns(request, None)
+        """Let everybody add but viewers."""
+        return self.enters(request) and not researcher_of(request).only_reads
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Let researchers change what is theirs."""
-        return self.owns(request, obj)
+        """Let them change what is theirs."""
+        return self.has_add_permission(request) if obj is None else self.owns(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Let researchers delete what is theirs."""
-        return self.owns(request, obj)
+        """Let them delete what is theirs."""
+        return self.has_change_permission(request, obj)
 
     def page(self, request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
         """Render a page of our own in the admin's frame."""
         shared = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
+        study = context.get("study")
+        shared["may_change"] = isinstance(study, Study) and self.owns_study(request, study)
         return TemplateResponse(request, f"admin/studies/{template}.html", shared | context, status=status)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

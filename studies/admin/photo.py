@@ -16,6 +16,7 @@ class PhotoAdmin(ReadOnlyAdmin):
     """Photos of the researcher's sets."""
 
     owner_path = "photo_set__owner"
+    shared_path = "photo_set__studies__shared_with"
     list_display = ("thumbnail", "name", "photo_set", "created_at")
     list_display_links = ("name",)
     list_filter = (("photo_set", admin.RelatedOnlyFieldListFilter),)

@@ -37,6 +37,7 @@ class PhotoSetAdmin(OwnedAdmin):
     list_select_related = ("owner",)
     search_fields = ("name",)
     change_list_template = "admin/studies/photoset/list.html"
+    shared_path = "studies__shared_with"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PhotoSet]:
         """Count the photos of each set."""
@@ -45,7 +46,7 @@ class PhotoSetAdmin(OwnedAdmin):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Name the owner only to those who see several owners' sets."""
-        return tuple(name for name in self.list_display if name != "owner" or request.user.is_superuser)
+        return tuple(name for name in self.list_display if name != "owner" or researcher_of(request).sees_all)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Let an empty set be deleted; one with photos may be part of a study's record."""
@@ -89,6 +90,7 @@ class PhotoSetAdmin(OwnedAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Make an empty set, and go on to fill it."""
+        self.add_require(request)
         form = PhotoSetForm(request.POST or None, owner=request.user)
         if request.method == "POST" and form.is_valid():
             photo_set = photo_set_create(owner=researcher_of(request), **form.cleaned_data)
@@ -165,6 +167,7 @@ class PhotoSetAdmin(OwnedAdmin):
             "pictures": [_shown(photo, shows) for photo in page],
             "studies": photo_set.studies.order_by("-created_at"),
             "banks_of": photo_set.bank_of.select_related("study").order_by("study"),
+            "may_change": self.has_change_permission(request, photo_set),
             "can_delete": self.has_delete_permission(request, photo_set),
         }
         status = 422 if upload.is_bound and not upload.is_valid() else 200

@@ -15,6 +15,7 @@ class RaterAdmin(ReadOnlyAdmin):
     """Raters of the researcher's studies."""
 
     owner_path = "sessions__study__owner"
+    shared_path = "sessions__study__shared_with"
     list_display = ("__str__", "origin", "created_at")
     list_filter = ("origin",)
     fields = ("origin", "created_at")
@@ -25,6 +26,7 @@ class RatingSessionAdmin(ReadOnlyAdmin):
     """Sessions of the researcher's studies."""
 
     owner_path = "study__owner"
+    shared_path = "study__shared_with"
     list_display = (
         "__str__",
         "rater",

@@ -5,9 +5,12 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
 from studies.models import Researcher
+
+admin.site.unregister(Group)  # roles do what groups are for elsewhere
 
 
 class ResearcherCreationForm(AdminUserCreationForm):
@@ -21,20 +24,24 @@ class ResearcherCreationForm(AdminUserCreationForm):
 
 @admin.register(Researcher)
 class ResearcherAdmin(UserAdmin):
-    """Accounts. A new one may sign in and work with its own photos and studies: no permission has to be given."""
+    """Accounts. A new one may sign in at once, by its role: no permission and no group has to be given."""
 
     add_form = ResearcherCreationForm
     actions = None
-    list_display = ("username", "first_name", "last_name", "is_active", "is_superuser", "last_login")
-    list_filter = ("is_active", "is_superuser")
+    list_display = ("username", "first_name", "last_name", "role", "is_active", "is_superuser", "last_login")
+    list_filter = ("role", "is_active", "is_superuser")
+    add_fieldsets = (
+        *UserAdmin.add_fieldsets,
+        (None, {"fields": ("role",)}),
+    )
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         (
             "Rights",
             {
-                "fields": ("is_active", "is_staff", "is_superuser"),
-                "description": "Staff work with their own photos and studies; superusers with everybody's.",
+                "fields": ("role", "is_active", "is_staff", "is_superuser"),
+                "description": "Only staff may sign in. Superusers do what lab managers do, and give out accounts.",
             },
         ),
         ("Dates", {"fields": ("last_login", "date_joined")}),

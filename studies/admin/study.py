@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -23,6 +24,7 @@ from studies.admin import (
     study_recruitment,
     study_results,
     study_settings,
+    study_sharing,
     study_steps,
 )
 from studies.admin.ownership import OwnedAdmin, researcher_of
@@ -32,6 +34,9 @@ from studies.models import FINISHED, Origin, PhotoSet, Study, StudyState
 from studies.services.studies import study_create, study_delete
 
 StudyView = Callable[..., HttpResponseBase]
+
+ONLY_OWNERS = frozenset({"recruitment", "preview", "clone", "sharing"})
+"""Pages that those with whom a study is shared do not even see: they hold codes, or lead to changes alone."""
 
 PICTURES = "conditions/<slug:condition_slug>/pictures/"
 
@@ -44,6 +49,7 @@ class StudyAdmin(OwnedAdmin):
     list_filter = ("state",)
     list_select_related = ("owner", "photo_set")
     search_fields = ("title", "slug")
+    shared_path = "shared_with"
     change_list_template = "admin/studies/study/list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Study]:
@@ -57,7 +63,7 @@ class StudyAdmin(OwnedAdmin):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Name the owner only to those who see several owners' studies."""
-        return tuple(name for name in self.list_display if name != "owner" or request.user.is_superuser)
+        return tuple(name for name in self.list_display if name != "owner" or researcher_of(request).sees_all)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Let drafts be deleted; what raters have seen stays."""
@@ -101,6 +107,7 @@ class StudyAdmin(OwnedAdmin):
             "figure": ("figures/<slug:name>.<slug:file_format>", require_safe(study_exports.figure_view)),
             "events": ("history/events.csv", require_safe(study_exports.events_view)),
             "samples": ("samples.png", require_safe(study_exports.samples_view)),
+            "sharing": ("sharing/", study_sharing.sharing_view),
             "clone": ("clone/", study_designs.clone_view),
             "pictures": (PICTURES, study_pictures.pictures_view),
             "pictures_take": (f"{PICTURES}take/", require_POST(study_pictures.take_view)),
@@ -110,13 +117,18 @@ class StudyAdmin(OwnedAdmin):
             "picture": (f"{PICTURES}<int:picture>.png", require_safe(study_pictures.picture_view)),
         }
         addresses = [
-            path(f"<int:object_id>/{tail}", self._door(view), name=f"studies_study_{name}")
+            path(
+                f"<int:object_id>/{tail}",
+                self._door(view, only_owners=name in ONLY_OWNERS),
+                name=f"studies_study_{name}",
+            )
             for name, (tail, view) in views.items()
         ]
         for name, step in study_steps.STEPS.items():
             methods = ["GET", "HEAD", "POST"] if step.confirmation else ["POST"]
             view = require_http_methods(methods)(partial(study_steps.step_view, step=step))
-            addresses.append(path(f"<int:object_id>/{name}/", self._door(view), name=f"studies_study_{name}"))
+            door = self._door(view, only_owners=True)
+            addresses.append(path(f"<int:object_id>/{name}/", door, name=f"studies_study_{name}"))
         importing = path("import/", self.admin_site.admin_view(self.import_view), name="studies_study_import")
         written_view = require_POST(study_settings.written_view)
         written = path("written/", self.admin_site.admin_view(written_view), name="studies_study_written")
@@ -124,18 +136,22 @@ class StudyAdmin(OwnedAdmin):
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Make a study from the design in a file."""
+        self.add_require(request)
         return study_designs.import_view(request, model_admin=self, photo_sets=self._photo_sets(request))
 
     def _photo_sets(self, request: HttpRequest) -> QuerySet[PhotoSet]:
         """Return the photo sets that the researcher may use."""
         photo_sets = PhotoSet.objects.order_by("name")
-        return photo_sets if request.user.is_superuser else photo_sets.filter(owner=researcher_of(request))
+        researcher = researcher_of(request)
+        return photo_sets if researcher.sees_all else photo_sets.filter(owner=researcher)
 
-    def _door(self, view: StudyView) -> StudyView:
-        """Let only those in who own the study, and turn what they can put right into a message."""
+    def _door(self, view: StudyView, *, only_owners: bool = False) -> StudyView:
+        """Let only those in who may read the study, or change it, and turn what they can put right into a message."""
 
         def opened(request: HttpRequest, object_id: int, **kwargs: Any) -> HttpResponseBase:
             study = self.get_object(request, str(object_id))
+            if only_owners and not self.owns(request, study):
+                raise PermissionDenied
             try:
                 return view(request, model_admin=self, study=study, **kwargs)
             except EvalsiteError as error:
@@ -147,6 +163,7 @@ class StudyAdmin(OwnedAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Make a draft study from a preset."""
+        self.add_require(request)
         photo_sets = self._photo_sets(request)
         researcher = researcher_of(request)
         initial = {"photo_set": request.GET.get("photo_set", ""), "preset": "founding", "seed": 0}

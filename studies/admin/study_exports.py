@@ -7,12 +7,14 @@ from typing import NamedTuple, TypeVar
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 
 from studies.admin.ownership import OwnedAdmin
+from studies.errors import SharingImpossible
 from studies.models import Origin, Saw, Study
 from studies.reports import FORMATS
 from studies.reports.figures import FileFormat, ThemeName
 from studies.selectors import figures
 from studies.selectors.events import events_rows
 from studies.selectors.exports import responses_csv
+from studies.selectors.looks import is_under_way
 from studies.selectors.results import origin_default, result_table, sections_get
 from studies.selectors.studies import design_json
 from studies.services.looks import look_record
@@ -59,7 +61,7 @@ def table_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, f
         raise Http404(f"There is no format {format_name}; there are {', '.join(EXPORTS)}.")
     origin = origin_of(request, study)
     export = EXPORTS[format_name]
-    look_record(study=study, who=who(request), saw=Saw.RATES, shown=f"table as {export.label}", origin=origin)
+    look(request, model_admin, study, shown=f"table as {export.label}", origin=origin)
     table = result_table(study, origin=origin)
     sections = [] if format_name == "csv" else sections_get(study, table, has_more=True)
     response = HttpResponse(FORMATS[format_name](table, sections), content_type=export.content_type)
@@ -69,14 +71,15 @@ def table_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, f
 def responses_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> StreamingHttpResponse:
     """Send every response of people or of simulated raters, while they are read."""
     origin = origin_of(request, study)
-    look_record(study=study, who=who(request), saw=Saw.RATES, shown="raw responses", origin=origin)
+    look(request, model_admin, study, shown="raw responses", origin=origin)
     return csv_sent(responses_csv(study, origin=origin), f"{study.slug}-responses-{origin.value}.csv")
 
 
 def events_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> StreamingHttpResponse:
     """Send the log of the study."""
+    rows = events_rows(study, hides_codes=not model_admin.owns(request, study))
     writer = csv.writer(_Echo(), lineterminator="\n")
-    return csv_sent(map(writer.writerow, events_rows(study)), f"{study.slug}-events.csv")
+    return csv_sent(map(writer.writerow, rows), f"{study.slug}-events.csv")
 
 
 def csv_sent(lines: Iterable[str], name: str) -> StreamingHttpResponse:
@@ -99,7 +102,7 @@ def figure_view(
     drawn = figures.StudyFigures(study, origin=origin)
     if kind is None or name not in drawn.names:
         raise Http404(f"There is no figure {name}.{file_format} of these votes; there are {', '.join(drawn.names)}.")
-    look_record(study=study, who=who(request), saw=Saw.RATES, shown=f"figure {name}", origin=origin)
+    look(request, model_admin, study, shown=f"figure {name}", origin=origin)
     theme: ThemeName = "dark" if request.GET.get("theme") == "dark" else "light"
     response = HttpResponse(drawn.draw(name, file_format=kind, theme=theme), content_type=FIGURE_TYPES[kind])
     return shown_or_attached(request, response, f"{study.slug}-{name}-{origin.value}.{kind}")
@@ -112,6 +115,19 @@ def samples_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
     if grid is None:
         raise Http404("There are no samples yet.")
     return shown_or_attached(request, HttpResponse(grid, content_type="image/png"), f"{study.slug}-samples.png")
+
+
+def look(request: HttpRequest, model_admin: OwnedAdmin, study: Study, *, shown: str, origin: Origin) -> None:
+    """Record that somebody takes rates away; whoever only reads the study may not decide what its report may print.
+
+    Raises:
+        SharingImpossible: If they only read it, and the study is under way.
+    """
+    if origin == Origin.PERSON and is_under_way(study) and not model_admin.owns(request, study):
+        raise SharingImpossible(
+            f"“{study.title}” is {study.state}: those it is shared with see results once it is closed."
+        )
+    look_record(study=study, who=who(request), saw=Saw.RATES, shown=shown, origin=origin)
 
 
 def who(request: HttpRequest) -> str:

@@ -101,16 +101,19 @@ def study_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -
     sessions = sessions_rows(study, progress, origin=Origin.PERSON)
     simulated = sessions_rows(study, progress, origin=Origin.SIMULATED)
     previews = [row for row in progress.sessions if row.origin == Origin.PREVIEW]
-    others = [other for other in steps_of(study) if step_address(study, other.name) != step.address]
+    owns = model_admin.owns(request, study)
+    if not owns:
+        step = NextStep(step.sentence, "See results", _results(study)) if study.is_frozen else NextStep(step.sentence)
+    others = [other for other in steps_of(study) if owns and step_address(study, other.name) != step.address]
     context = {
         "study": study,
         "title": study.title,
         "step": step,
         "others": [(other, step_label(study, other.name, progress)) for other in others],
-        "can_preview": study.state in PREVIEW_STATES,
-        "can_edit": study.state == StudyState.DRAFT,
+        "can_preview": owns and study.state in PREVIEW_STATES,
+        "can_edit": owns and study.state == StudyState.DRAFT,
         "can_delete": model_admin.has_delete_permission(request, study),
-        "can_vote": study.state in (StudyState.OPEN, StudyState.PAUSED),
+        "can_vote": owns and study.state in (StudyState.OPEN, StudyState.PAUSED),
         "vote_link": entrance_url(request, study),
         "has_ids": recruitment_get(study).way.has_ids,
         "arrivals": arrivals_get(study),

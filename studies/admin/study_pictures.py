@@ -70,7 +70,7 @@ def pictures_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study
         "study": study,
         "title": f"Pictures of {condition.label}",
         "condition": condition,
-        "can_edit": study.state == StudyState.DRAFT,
+        "can_edit": study.state == StudyState.DRAFT and model_admin.owns(request, study),
         "form": form,
         "limits": {
             "files": settings.DATA_UPLOAD_MAX_NUMBER_FILES,

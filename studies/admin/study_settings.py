@@ -45,7 +45,7 @@ def conditions_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Stu
     context = {
         "study": study,
         "title": "Conditions",
-        "can_edit": study.state == StudyState.DRAFT,
+        "can_edit": study.state == StudyState.DRAFT and model_admin.owns(request, study),
         "formset": formset,
         "refusal": refusal,
         "rows": conditions_rows(progress_get(study)),
@@ -65,7 +65,7 @@ def protocol_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study
     context = {
         "study": study,
         "title": "Protocol",
-        "can_edit": study.state == StudyState.DRAFT,
+        "can_edit": study.state == StudyState.DRAFT and model_admin.owns(request, study),
         "form": form,
         "preset": PRESETS.get(study.preset),
         "rules": RulesForm.Meta.fields,

@@ -60,7 +60,7 @@ class TrainingRunAdmin(OwnedAdmin):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Name the owner only to those who see several owners' runs."""
-        return tuple(name for name in self.list_display if name != "owner" or request.user.is_superuser)
+        return tuple(name for name in self.list_display if name != "owner" or researcher_of(request).sees_all)
 
     @admin.display(description="state", ordering="state")
     def badge(self, run: TrainingRun) -> SafeString:
@@ -118,9 +118,10 @@ class TrainingRunAdmin(OwnedAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Check a config, have the speed of this machine measured, or start a run."""
+        self.add_require(request)
         researcher = researcher_of(request)
         photo_sets = PhotoSet.objects.order_by("name")
-        if not researcher.is_superuser:
+        if not researcher.sees_all:
             photo_sets = photo_sets.filter(owner=researcher)
         wants_measure = "measure" in request.POST
         form = TrainingForm(

@@ -1,14 +1,14 @@
 """What is kept. One noun a file; rules that must always hold are constraints of the database."""
 
 from studies.models.choices import AsksFor, Kind, Side
-from studies.models.event import About, Change, StudyEvent
+from studies.models.event import COMMAND_LINE, NO_ACCOUNTS, VISITOR, WORKER, About, Change, StudyEvent
 from studies.models.look import ResultsLook, Saw
 from studies.models.pair import Pair
 from studies.models.photo import Cropping, Photo, PhotoSet
 from studies.models.photo_upload import PhotoUpload
 from studies.models.rater import ENDED, FINISHED, Origin, Rater, RatingSession, SessionState
 from studies.models.recruitment import ArrivalCount, PanelEntry, Recruitment, Withdrawal
-from studies.models.researcher import Researcher
+from studies.models.researcher import AccountRole, Researcher
 from studies.models.sample import Sample, SampleStatus
 from studies.models.study import (
     Assignment,
@@ -30,9 +30,14 @@ from studies.models.upload import SampleUpload, Upload, UploadedPicture, UploadS
 
 __all__ = [
     "ACTIVE",
+    "COMMAND_LINE",
     "ENDED",
     "FINISHED",
+    "NO_ACCOUNTS",
+    "VISITOR",
+    "WORKER",
     "About",
+    "AccountRole",
     "ArrivalCount",
     "AsksFor",
     "Assignment",

@@ -9,6 +9,11 @@ from django.utils import timezone
 from studies.errors import LogIsAppendOnly
 from studies.models.study import Study
 
+COMMAND_LINE, WORKER, VISITOR = "command line", "worker", "visitor"
+"""Who acts where nobody is signed in."""
+
+NO_ACCOUNTS = frozenset({COMMAND_LINE, WORKER, VISITOR})
+
 SHOWN = 80
 """So many letters of a value stand in a line of the log; longer ones are unfolded."""
 

@@ -288,6 +288,9 @@ class Study(models.Model):
         help_text="How far from 50 % a fool rate may lie and still count as “cannot tell”: 0.05 means 45 to 55 %.",
     )
 
+    shared_with = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, related_name="shared_studies", blank=True, help_text="Who else may read the study."
+    )
     design = models.TextField(blank=True, editable=False)
     design_sha256 = models.CharField("design SHA-256", max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from studies.models import About, Study, StudyEvent
+from studies.models import NO_ACCOUNTS, About, Study, StudyEvent
 
 EVENT_COLUMNS = ("at", "who", "about", "sentence", "field", "before", "after")
 """Of the exported log; see docs/export-schema.md."""
@@ -18,14 +18,27 @@ def events_get(study: Study, *, about: About | None = None) -> QuerySet[StudyEve
     return events.filter(about=about) if about else events
 
 
-def events_rows(study: Study) -> Iterator[list[str]]:
-    """Yield the header, then the log from its start: a row for each field that changed, or one where none did."""
+def events_rows(study: Study, *, hides_codes: bool = False, hides_names: bool = False) -> Iterator[list[str]]:
+    """Yield the header, then the log from its start: a row for each field that changed, or one where none did.
+
+    Args:
+        study: The study.
+        hides_codes: Leave out how the recruitment was changed, since whoever knows its codes can be paid for nothing.
+        hides_names: Number the accounts in the order of their appearance instead of naming them.
+    """
     yield list(EVENT_COLUMNS)
+    names: dict[str, str] = {}
     for event in events_get(study).reverse().iterator(chunk_size=1_000):
-        head = [event.at.isoformat(timespec="milliseconds"), event.who, event.about, event.sentence]
-        for change in event.changed:
+        who = event.who
+        if hides_names and who not in NO_ACCOUNTS:
+            who = names.setdefault(who, f"account-{len(names) + 1}")
+        head = [event.at.isoformat(timespec="milliseconds"), who, event.about, event.sentence]
+        changed = event.changed
+        if (hides_codes and event.about == About.RECRUITMENT) or (hides_names and event.about == About.SHARING):
+            changed = []
+        for change in changed:
             yield [*head, change.field, _written(change.before), _written(change.after)]
-        if not event.changes:
+        if not changed:
             yield [*head, "", "", ""]
 
 

@@ -141,7 +141,7 @@ def checkpoint_choices(network: str, *, researcher: Researcher) -> tuple[str, ..
             folder; a superuser sees all.
     """
     hidden: set[str] = set()
-    if not researcher.is_superuser:
+    if not researcher.sees_all:
         hidden = set(TrainingRun.objects.exclude(owner=researcher).values_list("slug", flat=True))
     names = methods.checkpoint_names(network, Path(settings.CHECKPOINTS_DIR))
     return tuple(name for name in names if name not in hidden)

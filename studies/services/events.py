@@ -8,12 +8,7 @@ from typing import Any
 from django.db.models import Model
 from django.utils.text import capfirst
 
-from studies.models import About, Change, Study, StudyEvent
-
-COMMAND_LINE, WORKER, VISITOR = "command line", "worker", "visitor"
-"""Who acts where nobody is signed in."""
-
-NO_ACCOUNTS = frozenset({COMMAND_LINE, WORKER, VISITOR})
+from studies.models import COMMAND_LINE, About, Change, Study, StudyEvent
 
 _actor: ContextVar[Callable[[], str]] = ContextVar("actor", default=lambda: COMMAND_LINE)
 

@@ -106,7 +106,13 @@ def test_accounts_are_for_superusers(client: Client) -> None:
 def test_new_account_can_work_at_once() -> None:
     boss = Client()
     boss.force_login(make_researcher(is_superuser=True))
-    fields = {"username": "grace", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    fields = {
+        "username": "grace",
+        "role": "researcher",
+        "usable_password": "true",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    }
     boss.post(reverse("admin:studies_researcher_add"), fields)
     grace = Client()
     assert grace.login(username="grace", password=PASSWORD)
@@ -120,7 +126,7 @@ def test_account_may_be_edited_by_a_superuser() -> None:
     boss.force_login(make_researcher(is_superuser=True))
     other = make_researcher()
     page = boss.get(reverse("admin:studies_researcher_change", args=[other.pk])).content.decode()
-    assert "superusers with everybody" in page
+    assert "Superusers do what lab managers do" in page
 
 
 @pytest.mark.parametrize("model", [RatingSession, Rater])
