@@ -177,6 +177,9 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 
 HTTPS = env.bool("EVALSITE_HTTPS", default=False)
+# Names of our own: another program's cookies of the same host would be taken for ours, and answered with new ones. With
+# the prefix, browsers keep a cookie only if this very host has set it over HTTPS.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (f"{'__Host-' if HTTPS else ''}evalsite-{what}" for what in ("session", "csrf"))
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
@@ -184,7 +187,8 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # Supervisors ask these fr
 SECURE_HSTS_SECONDS = env.int("EVALSITE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("EVALSITE_HSTS_SUBDOMAINS", default=False)
 CSRF_TRUSTED_ORIGINS = env.list("EVALSITE_TRUSTED_ORIGINS", default=[])
-if env.bool("EVALSITE_BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("EVALSITE_BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # --- Tasks ----------------------------------------------------------------------------------------------------------

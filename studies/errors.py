@@ -157,6 +157,20 @@ class SessionUnknown(EvalsiteError):
     """No session has this code."""
 
 
+class SignInRefused(EvalsiteError):
+    """Too many attempts to sign in have failed.
+
+    Args:
+        minutes: After how many minutes one more is looked at.
+    """
+
+    def __init__(self, *, minutes: int) -> None:
+        super().__init__(
+            f"Too many attempts to sign in have failed: wait for {minutes} minute{'' if minutes == 1 else 's'}, or ask "
+            "whoever runs this site to let you in sooner (manage.py sign_in_unlock)."
+        )
+
+
 class StudyFull(EvalsiteError):
     """Every place of the study is taken."""
 

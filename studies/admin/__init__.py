@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from studies.admin import photo, photo_set, rater, researcher, study, training
+from studies.admin.sign_in import SignInForm
 
 __all__ = ["photo", "photo_set", "rater", "researcher", "study", "training"]
 
@@ -11,3 +12,4 @@ admin.site.site_header = "evalsite"
 admin.site.index_title = "Your studies and photos"
 admin.site.site_url = None
 admin.site.enable_nav_sidebar = False
+admin.site.login_form = SignInForm

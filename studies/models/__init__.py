@@ -10,6 +10,7 @@ from studies.models.rater import ENDED, FINISHED, Origin, Rater, RatingSession, 
 from studies.models.recruitment import ArrivalCount, PanelEntry, Recruitment, Withdrawal
 from studies.models.researcher import AccountRole, Researcher
 from studies.models.sample import Sample, SampleStatus
+from studies.models.sign_in import SignInAttempt, SignInSubject
 from studies.models.study import (
     Assignment,
     ComparisonFamily,
@@ -68,6 +69,8 @@ __all__ = [
     "Saw",
     "SessionState",
     "Side",
+    "SignInAttempt",
+    "SignInSubject",
     "StoppingRule",
     "Study",
     "StudyEvent",

@@ -62,7 +62,10 @@ def test_production_is_a_matter_of_variables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("https", "secure"), [("false", False), ("true", True)])
 def test_https_makes_cookies_secure(tmp_path: Path, https: str, secure: bool) -> None:
     names = ["SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_SSL_REDIRECT"]
-    assert settings_with(tmp_path, *names, EVALSITE_HTTPS=https) == dict.fromkeys(names, secure)
+    settings = settings_with(tmp_path, *names, "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", EVALSITE_HTTPS=https)
+    cookies = [settings.pop("SESSION_COOKIE_NAME"), settings.pop("CSRF_COOKIE_NAME")]
+    assert settings == dict.fromkeys(names, secure)
+    assert [name.startswith("__Host-") for name in cookies] == [secure, secure]
 
 
 def test_deployment_check_has_nothing_to_say_about_a_production_site(tmp_path: Path) -> None:
