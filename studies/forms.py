@@ -32,6 +32,7 @@ from studies.models import (
     Role,
     Side,
     Study,
+    StudySetup,
     TrainingRun,
 )
 from studies.models.study import EXPOSURE_LEAST_MS
@@ -41,6 +42,7 @@ from studies.selectors.training import NETWORKS, checkpoint_choices, start_path
 from studies.services.studies import ConditionSpec
 from studies.services.training import photos_check
 from studies.statistics.quality import PRACTICE_LAST, RULE_PRESETS, QualityRules, RulePreset, side_bias
+from studies.statistics.study_plan import PlanInvalid, PlanQuestion, plan_answer
 
 
 class WrittenTextarea(forms.Textarea):
@@ -129,6 +131,14 @@ class PicturesForm(AdminForm, forms.Form):
     )
 
 
+def sizes_check(form: forms.BaseForm, cleaned: Mapping[str, Any]) -> None:
+    """Refuse inputs that do not go into the pictures a whole number of times."""
+    high, low = cleaned.get("high_res_size"), cleaned.get("low_res_size")
+    if high and low and (low >= high or high % low):
+        fitting = ", ".join(str(side) for side in range(2, high) if high % side == 0)
+        form.add_error("low_res_size", f"{low} px do not go into {high} px a whole number of times; take {fitting}.")
+
+
 class PhotoSetForm(AdminForm, forms.ModelForm):
     """A new, empty set of photos."""
 
@@ -149,12 +159,7 @@ class PhotoSetForm(AdminForm, forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Refuse inputs that do not go into the pictures a whole number of times."""
         cleaned = super().clean() or self.cleaned_data
-        high, low = cleaned.get("high_res_size"), cleaned.get("low_res_size")
-        if high and low and (low >= high or high % low):
-            fitting = ", ".join(str(side) for side in range(2, high) if high % side == 0)
-            self.add_error(
-                "low_res_size", f"{low} px do not go into {high} px a whole number of times; take {fitting}."
-            )
+        sizes_check(self, cleaned)
         return cleaned
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -163,52 +168,72 @@ class PhotoSetForm(AdminForm, forms.ModelForm):
         return exclusions - {"owner"}
 
 
-class StudyCreateForm(AdminForm, forms.ModelForm):
-    """A new study, from a protocol that was published."""
+class PhotoSetField(forms.ModelChoiceField):
+    """A choice among photo sets that says how many photos each has."""
 
-    preset = forms.ChoiceField(
-        label="Protocol to start from",
-        choices=[(preset.slug, preset.label) for preset in PRESETS.values()],
-        initial="founding",
-        widget=forms.RadioSelect,
-    )
-    bank = forms.ModelChoiceField(
-        label="Bank for nearest neighbour",
-        queryset=PhotoSet.objects.none(),
+    def label_from_instance(self, obj: Any) -> str:
+        """Return the name, the sizes and the number of photos."""
+        return f"{obj}, {obj.photo_count:,} photo{'' if obj.photo_count == 1 else 's'}"
+
+
+class StudyCreateForm(AdminForm, forms.ModelForm):
+    """A new study: its title, and photos that are here already or come along."""
+
+    photos = FilesField(
+        label="New photos, or one zip of photos",
         required=False,
-        empty_label="none: leave nearest neighbour out",
-        help_text="Training photos among which the nearest-neighbour method searches. "
-        "None of them may show what the judged photos show.",
+        help_text="They become a set of their own, which other studies can use as well.",
+        widget=FilesInput(attrs={"accept": "image/*,.zip,application/zip"}),
     )
+    high_res_size = PhotoSetForm.base_fields["high_res_size"]
+    low_res_size = PhotoSetForm.base_fields["low_res_size"]
+    cropping = PhotoSetForm.base_fields["cropping"]
 
     class Meta:
         """Fields of the study itself; the protocol's come from the preset and can be changed afterwards."""
 
         model = Study
         fields = ("title", "slug", "photo_set", "seed")
+        labels = {"slug": "Short name"}
         error_messages = {"slug": {"unique": "Another study has this short name; choose another one."}}
 
-    field_order = ("title", "slug", "photo_set", "bank", "preset", "seed")
+    field_order = ("title", "slug", "photo_set", "photos")
 
     def __init__(self, *args: Any, photo_sets: QuerySet[PhotoSet], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        photo_sets_offer(self, photo_sets, "photo_set", "bank")
+        self.fields["photo_set"] = PhotoSetField(
+            label="Photos that are here",
+            queryset=photo_sets.annotate(photo_count=Count("photos")),
+            required=False,
+            empty_label="none of these: upload new ones",
+        )
         self.fields["slug"].widget.attrs["data-slug-of"] = self["title"].id_for_label
 
-    def clean_bank(self) -> PhotoSet | None:
-        """Refuse the judged photos as their own bank, and banks of other sizes."""
-        bank: PhotoSet | None = self.cleaned_data["bank"]
-        photo_set: PhotoSet | None = self.cleaned_data.get("photo_set")
-        if bank is None or photo_set is None:
-            return bank
-        if bank == photo_set:
-            raise ValidationError("The bank must be another set than the photos to be judged, or it holds the answers.")
-        if (bank.high_res_size, bank.low_res_size) != (photo_set.high_res_size, photo_set.low_res_size):
-            raise ValidationError(
-                f"The bank is {bank.low_res_size} → {bank.high_res_size} px, but the photos to be judged are "
-                f"{photo_set.low_res_size} → {photo_set.high_res_size} px; choose a bank of their sizes."
-            )
-        return bank
+    def clean_photos(self) -> list[UploadedFile]:
+        """Return the files that came, if any did."""
+        return [file for file in self.cleaned_data["photos"] if file]
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for photos from one place, and for sizes that go together where a set is made."""
+        cleaned = super().clean() or self.cleaned_data
+        photo_set, files = cleaned.get("photo_set"), cleaned.get("photos")
+        if photo_set is None and not files and not self.errors:
+            self.add_error("photos", "Choose a set that is here, or upload photos: a study asks about photos.")
+        if photo_set is not None and files:
+            self.add_error("photos", f"You have chosen “{photo_set}” as well; take one of the two.")
+        if files:
+            sizes_check(self, cleaned)
+        return cleaned
+
+
+class PresetForm(AdminForm, forms.Form):
+    """A published protocol to take all settings from."""
+
+    preset = forms.ChoiceField(
+        label="Start from another protocol",
+        choices=[(preset.slug, preset.label) for preset in PRESETS.values()],
+        widget=forms.RadioSelect,
+    )
 
     def presets(self) -> Iterator[tuple[forms.boundfield.BoundWidget, str]]:
         """Yield each preset's radio button with the source of the protocol."""
@@ -786,14 +811,6 @@ def specs_of(formset: forms.BaseFormSet) -> list[ConditionSpec]:
     ]
 
 
-class PhotoSetField(forms.ModelChoiceField):
-    """A choice among photo sets that says how many photos each has."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        """Return the name, the sizes and the number of photos."""
-        return f"{obj}, {obj.photo_count:,} photo{'' if obj.photo_count == 1 else 's'}"
-
-
 class TrainingForm(AdminForm, forms.ModelForm):
     """A new training run. A valid form has what the config asks for in `cleaned_data["facts"]`."""
 
@@ -865,6 +882,132 @@ class TrainingForm(AdminForm, forms.ModelForm):
             except TrainingImpossible as error:
                 self.add_error("photo_set", str(error))
         return cleaned
+
+
+class PercentField(forms.FloatField):
+    """A share, typed in percent."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Show a share in percent; what was typed stays as it was."""
+        return f"{100 * value:.4g}" if isinstance(value, float) else value
+
+    def clean(self, value: Any) -> Any:
+        """Return the share."""
+        percent = super().clean(value)
+        return None if percent is None else round(percent / 100, 10)
+
+
+def small_number(**limits: float) -> forms.NumberInput:
+    """Return the widget of a number that takes any step."""
+    return forms.NumberInput(attrs={"step": "any"} | limits)
+
+
+class PlanForm(AdminForm, forms.Form):
+    """A question about a study's size. A valid form has its answer in `cleaned_data["answer"]`."""
+
+    TARGETS: Mapping[str, str] = {"half_width": "half_width", "difference": "against", "equivalence": "margin"}
+    OF_STUDY = ("n_photos", "votes_per_rater", "is_within")
+    """What a study decides, where there is one."""
+
+    goal = forms.ChoiceField(
+        label="What the study is to find out",
+        choices=[
+            ("half_width", "the fool rate, to within so many points"),
+            ("difference", "that it differs from another method's"),
+            ("equivalence", "that raters cannot tell: 50 %, to within so many points"),
+        ],
+        widget=forms.RadioSelect,
+    )
+    half_width = PercentField(label="Half-width of the interval, points", required=False, widget=small_number())
+    against = PercentField(label="The other method's fool rate, %", required=False, widget=small_number())
+    margin = PercentField(label="Margin around 50 %, points", required=False, widget=small_number())
+    rate = PercentField(
+        label="Fool rate that you expect, %",
+        widget=small_number(),
+        help_text="From a pilot or from a paper; 50 means that raters cannot tell.",
+    )
+    n_photos = forms.IntegerField(
+        label="Photos", max_value=1_000_000, help_text="Scenes, where photos are cut from photographs."
+    )
+    votes_per_rater = forms.IntegerField(
+        label="Votes of a rater on each method", max_value=1_000, help_text="Test pairs that count."
+    )
+    is_within = forms.ChoiceField(
+        label="Each rater sees",
+        choices=[("one", "one method"), ("all", "all methods")],
+        initial="one",
+    )
+    rater_spread = forms.FloatField(
+        label="How much raters differ, logits",
+        widget=small_number(),
+        help_text="0.5 alike, 0.8 usual, 1.2 very different.",
+    )
+    photo_spread = forms.FloatField(
+        label="How much photos differ, logits",
+        widget=small_number(),
+        help_text="0.5 alike, 0.8 usual, 1.2 very different.",
+    )
+    exclusion_rate = PercentField(
+        label="Sessions that rules leave out, %", widget=small_number(), help_text="They are paid, and not counted."
+    )
+    power = PercentField(label="Chance to show what is there, %", widget=small_number(), help_text="80 is usual.")
+    comparisons = forms.IntegerField(
+        label="Comparisons that are tested", max_value=1_000, help_text="The more, the harder is each."
+    )
+
+    def __init__(self, *args: Any, question: PlanQuestion, is_of_study: bool = False, **kwargs: Any) -> None:
+        """Show a question, or read another one.
+
+        Args:
+            *args: As for every form.
+            question: To start from.
+            is_of_study: Whether a study decides on photos, votes and who sees what; these are then as in the question.
+            **kwargs: As for every form.
+        """
+        shown = question.as_json() | {"half_width": 0.05, "against": 0.2, "margin": 0.05}
+        shown |= {self.TARGETS[question.goal]: question.target, "is_within": "all" if question.is_within else "one"}
+        super().__init__(*args, **{"initial": shown} | kwargs)
+        self.question = question
+        if is_of_study:
+            for name in self.OF_STUDY:
+                del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        """Answer the question, or say which field makes no plan."""
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        target = self.TARGETS[cleaned["goal"]]
+        if cleaned[target] is None:
+            self.add_error(target, "Give the number that you want.")
+            return cleaned
+        names = [name for name in self.question.as_json() if name in cleaned]
+        given = {name: cleaned[name] for name in names} | {"target": cleaned[target]}
+        if "is_within" in given:
+            given["is_within"] = cleaned["is_within"] == "all"
+        try:
+            cleaned["answer"] = plan_answer(dataclasses.replace(self.question, **given))
+        except PlanInvalid as error:
+            sentence = f"{str(error)[0].upper()}{str(error)[1:]}."
+            field = target if error.field == "target" else error.field
+            self.add_error(field if field in self.fields else None, sentence)
+        return cleaned
+
+    def targets(self) -> Iterator[tuple[forms.boundfield.BoundWidget, forms.BoundField]]:
+        """Yield each goal's radio button with the field of its number."""
+        for radio in self["goal"]:
+            yield radio, self[self.TARGETS[str(radio.data["value"])]]
+
+
+class CostForm(AdminForm, forms.ModelForm):
+    """What raters are paid and what the panel adds."""
+
+    class Meta:
+        """Numbers that the cost follows from, with the protocol's."""
+
+        model = StudySetup
+        fields = ("pay_per_hour", "currency", "fee_percent")
+        widgets = {"currency": forms.TextInput(attrs={"autocapitalize": "characters", "spellcheck": "false"})}
 
 
 class ConsentForm(forms.Form):

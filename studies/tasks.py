@@ -11,10 +11,10 @@ from celery import current_app, shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.signals import worker_shutting_down
 
-from studies.models import ACTIVE, PhotoUpload, SampleUpload, Study, StudyState, TrainingRun
+from studies.models import ACTIVE, PhotoUpload, PlanCheck, PlanCheckState, SampleUpload, Study, StudyState, TrainingRun
 from studies.models.upload import UNDER_WAY
 from studies.selectors.training import STALE_S
-from studies.services import photo_uploads, samples, training, uploads
+from studies.services import photo_uploads, plan_checks, samples, training, uploads
 
 _shutting_down = threading.Event()
 
@@ -60,6 +60,12 @@ def photo_upload_run(upload_pk: int) -> None:
 
 
 @shared_task(base=DjangoTask)
+def plan_check(check_pk: int) -> None:
+    """Simulate a plan of a study's size."""
+    plan_checks.check_run(key=check_pk)
+
+
+@shared_task(base=DjangoTask)
 def training_run(run_pk: int, ticket: int) -> None:
     """Train a run for one slice, and enqueue the next one."""
     again = training.slice_train(
@@ -80,13 +86,16 @@ def speed_measure(config_name: str, size: int) -> None:
 
 @shared_task(base=DjangoTask)
 def work_resume() -> None:
-    """Take up every preparation, upload and training run that a stopped worker left behind."""
+    """Take up every preparation, upload, check of a plan and training run that a stopped worker left behind."""
     for pk in Study.objects.filter(state=StudyState.PREPARING).values_list("pk", flat=True):
         samples_plan.delay(pk)
     for model, check in ((SampleUpload, upload_check), (PhotoUpload, photo_upload_run)):
         waiting = model.objects.filter(state__in=UNDER_WAY).exclude(file="")
         for pk in waiting.values_list("pk", flat=True):
             check.delay(pk)
+    unfinished = PlanCheck.objects.filter(state__in=[PlanCheckState.WAITING, PlanCheckState.RUNNING])
+    for pk in unfinished.values_list("pk", flat=True):
+        plan_check.delay(pk)
     for run in TrainingRun.objects.filter(state__in=ACTIVE):
         training_enqueue(run)
 

@@ -1,10 +1,11 @@
 """Sets of photos: a contact sheet, and uploads with a report on every file."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db.models import Count, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -110,16 +111,9 @@ class PhotoSetAdmin(OwnedAdmin):
         form = UploadForm(request.POST, request.FILES)
         if not form.is_valid():
             return self._page(request, photo_set, form)
-        files = form.cleaned_data["photos"]
-        uploads = photo_uploads_begin(photo_set=photo_set, files=[(str(file.name), file) for file in files])
-        self.log_change(request, photo_set, f"Uploaded {counted(len(files), 'file')} of photos.")
-        try:
-            photo_uploads_enqueue(uploads)
-        except OperationalError:
-            message = (
-                "The files are kept, but the worker's queue cannot be reached: a worker that starts takes them up."
-            )
-            self.message_user(request, message, messages.WARNING)
+        photos_take_in(request, model_admin=self, photo_set=photo_set, files=form.cleaned_data["photos"])
+        if (study := request.POST.get("study", "")).isdecimal():
+            return redirect("admin:studies_study_photos", int(study))
         return redirect("admin:studies_photoset_change", photo_set.pk)
 
     def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -146,22 +140,13 @@ class PhotoSetAdmin(OwnedAdmin):
 
     def _page(self, request: HttpRequest, photo_set: PhotoSet, upload: UploadForm) -> HttpResponse:
         shows = "low_res" if request.GET.get("show") == "low_res" else "high_res"
-        uploads = uploads_shown(photo_set)
         page = Paginator(photo_set.photos.order_by("pk"), PHOTOS_PER_PAGE).get_page(request.GET.get("page"))
         context = {
             "title": photo_set.name,
             "photo_set": photo_set,
             "upload": upload,
-            "limits": {
-                "files": settings.DATA_UPLOAD_MAX_NUMBER_FILES,
-                "file_mb": DEFAULT_LIMITS.file_bytes // 1_000_000,
-                "megapixels": DEFAULT_LIMITS.pixels // 1_000_000,
-                "archive_mb": DEFAULT_LIMITS.archive_bytes // 1_000_000,
-                "archive_files": DEFAULT_LIMITS.archive_entries,
-            },
-            "uploads": [(each, progress_text(each)) for each in uploads],
-            "version": version(uploads),
-            "poll_ms": POLL_MS if any(each.is_under_way for each in uploads) else 0,
+            "limits": upload_limits(),
+            **uploads_context(photo_set),
             "page": page,
             "shows": shows,
             "pictures": [_shown(photo, shows) for photo in page],
@@ -172,6 +157,40 @@ class PhotoSetAdmin(OwnedAdmin):
         }
         status = 422 if upload.is_bound and not upload.is_valid() else 200
         return self.page(request, "photoset/page", context, status=status)
+
+
+def photos_take_in(
+    request: HttpRequest, *, model_admin: OwnedAdmin, photo_set: PhotoSet, files: Sequence[UploadedFile]
+) -> None:
+    """Take files into a set as they are; the worker looks into them."""
+    uploads = photo_uploads_begin(photo_set=photo_set, files=[(str(file.name), cast(BinaryIO, file)) for file in files])
+    model_admin.log_change(request, photo_set, f"Uploaded {counted(len(files), 'file')} of photos.")
+    try:
+        photo_uploads_enqueue(uploads)
+    except OperationalError:
+        message = "The files are kept, but the worker's queue cannot be reached: a worker that starts takes them up."
+        model_admin.message_user(request, message, messages.WARNING)
+
+
+def uploads_context(photo_set: PhotoSet) -> dict[str, Any]:
+    """Return what pages show of the newest uploads of a set."""
+    uploads = uploads_shown(photo_set)
+    return {
+        "uploads": [(each, progress_text(each)) for each in uploads],
+        "version": version(uploads),
+        "poll_ms": POLL_MS if any(each.is_under_way for each in uploads) else 0,
+    }
+
+
+def upload_limits() -> dict[str, int]:
+    """Return what an upload may have, in the units of the page."""
+    return {
+        "files": settings.DATA_UPLOAD_MAX_NUMBER_FILES,
+        "file_mb": DEFAULT_LIMITS.file_bytes // 1_000_000,
+        "megapixels": DEFAULT_LIMITS.pixels // 1_000_000,
+        "archive_mb": DEFAULT_LIMITS.archive_bytes // 1_000_000,
+        "archive_files": DEFAULT_LIMITS.archive_entries,
+    }
 
 
 def counted(number: int, noun: str) -> str:

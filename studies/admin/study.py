@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -16,26 +17,32 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from studies.admin import (
+    study_check,
     study_designs,
     study_exports,
     study_history,
     study_page,
     study_pictures,
+    study_plan,
     study_recruitment,
     study_results,
     study_settings,
+    study_setup,
     study_sharing,
     study_steps,
 )
 from studies.admin.ownership import OwnedAdmin, researcher_of
+from studies.admin.photo_set import photos_take_in, upload_limits
 from studies.errors import EvalsiteError
 from studies.forms import StudyCreateForm
 from studies.models import FINISHED, Origin, PhotoSet, Study, StudyState
+from studies.selectors.photos import set_name_free
+from studies.services.photos import photo_set_create
 from studies.services.studies import study_create, study_delete
 
 StudyView = Callable[..., HttpResponseBase]
 
-ONLY_OWNERS = frozenset({"recruitment", "preview", "clone", "sharing"})
+ONLY_OWNERS = frozenset({"recruitment", "preview", "clone", "sharing", "photos", "preset", "check", "trial"})
 """Pages that those with whom a study is shared do not even see: they hold codes, or lead to changes alone."""
 
 PICTURES = "conditions/<slug:condition_slug>/pictures/"
@@ -94,10 +101,16 @@ class StudyAdmin(OwnedAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add every page, step and file of a study."""
         views: dict[str, tuple[str, StudyView]] = {
+            "photos": ("photos/", study_check.photos_view),
             "conditions": ("conditions/", study_settings.conditions_view),
             "protocol": ("protocol/", study_settings.protocol_view),
+            "preset": ("protocol/preset/", require_POST(study_settings.preset_view)),
             "recruitment": ("recruitment/", study_recruitment.recruitment_view),
             "figures": ("protocol/figures/", require_safe(study_settings.figures_view)),
+            "plan": ("plan/", study_plan.plan_view),
+            "plan_answer": ("plan/answer/", require_safe(study_plan.plan_answer_view)),
+            "check": ("check/", require_safe(study_check.check_view)),
+            "trial": ("check/trial.bin", require_safe(study_check.trial_view)),
             "results": ("results/", study_results.results_view),
             "preview": ("preview/", require_safe(study_page.preview_view)),
             "progress": ("progress.json", require_safe(study_page.progress_view)),
@@ -132,7 +145,17 @@ class StudyAdmin(OwnedAdmin):
         importing = path("import/", self.admin_site.admin_view(self.import_view), name="studies_study_import")
         written_view = require_POST(study_settings.written_view)
         written = path("written/", self.admin_site.admin_view(written_view), name="studies_study_written")
-        return [importing, written, *addresses, *super().get_urls()]
+        planner: dict[str, tuple[str, Callable[..., HttpResponseBase]]] = {
+            "planner": ("plan/", partial(study_plan.planner_view, model_admin=self)),
+            "planner_answer": ("plan/answer/", require_safe(study_plan.planner_answer_view)),
+            "plan_curve": ("plan/curve.svg", require_safe(study_plan.curve_view)),
+            "plan_check": ("plan/checks/<int:check>/progress.json", require_safe(study_plan.check_progress_view)),
+        }
+        planning = [
+            path(tail, self.admin_site.admin_view(view), name=f"studies_study_{name}")
+            for name, (tail, view) in planner.items()
+        ]
+        return [importing, written, *planning, *addresses, *super().get_urls()]
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Make a study from the design in a file."""
@@ -162,18 +185,46 @@ class StudyAdmin(OwnedAdmin):
         return door
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
-        """Make a draft study from a preset."""
+        """Make a draft from a title and photos; the other steps of the set-up follow."""
         self.add_require(request)
-        photo_sets = self._photo_sets(request)
-        researcher = researcher_of(request)
-        initial = {"photo_set": request.GET.get("photo_set", ""), "preset": "founding", "seed": 0}
-        form = StudyCreateForm(request.POST or None, initial=initial, photo_sets=photo_sets)
-        if request.method == "POST" and form.is_valid():
-            study = study_create(owner=researcher, **form.cleaned_data)
-            self.message_user(request, "The study is a draft: check its conditions and its protocol.")
-            return redirect("admin:studies_study_change", study.pk)
-        context = {"title": "New study", "form": form, "has_photo_sets": photo_sets.exists()}
-        return self.page(request, "study/add", context)
+        is_sent = request.method == "POST"
+        form = StudyCreateForm(
+            request.POST if is_sent else None,
+            request.FILES if is_sent else None,
+            initial={"photo_set": request.GET.get("photo_set", ""), "seed": 0},
+            photo_sets=self._photo_sets(request),
+        )
+        if is_sent and form.is_valid():
+            return self._made(request, form)
+        context = {
+            "title": "New study",
+            "form": form,
+            "has_photo_sets": self._photo_sets(request).exists(),
+            "limits": upload_limits(),
+        }
+        return self.page(request, "study/add", context, status=422 if is_sent else 200)
+
+    def _made(self, request: HttpRequest, form: StudyCreateForm) -> HttpResponse:
+        """Make the study of a valid form, with a photo set of its own if photos came along."""
+        given, researcher = dict(form.cleaned_data), researcher_of(request)
+        files = given.pop("photos")
+        sizes = {name: given.pop(name) for name in ("high_res_size", "low_res_size", "cropping")}
+        with transaction.atomic():
+            if files:
+                given["photo_set"] = photo_set_create(
+                    owner=researcher, name=set_name_free(owner=researcher, title=given["title"]), **sizes
+                )
+            study = study_create(owner=researcher, **given)
+        if files:
+            photos_take_in(request, model_admin=self, photo_set=study.photo_set, files=files)
+        return redirect("admin:studies_study_photos", study.pk)
+
+    def page(self, request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+        """Render a page; those of a study that is not open yet show where one is in its set-up."""
+        study = context.get("study")
+        if isinstance(study, Study) and self.owns_study(request, study):
+            context = study_setup.setup_context(study, context) | context
+        return super().page(request, template, context, status=status)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

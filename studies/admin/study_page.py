@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from studies.admin.ownership import OwnedAdmin
 from studies.admin.study_recruitment import entrance_url
+from studies.admin.study_setup import LABELS
 from studies.admin.study_steps import STEPS, steps_of
 from studies.methods import METHODS
 from studies.models import ENDED, FINISHED, Assignment, Condition, Layout, Origin, SessionState, Study, StudyState
@@ -22,6 +23,7 @@ from studies.selectors.photos import photos_judged
 from studies.selectors.progress import ConditionProgress, StudyProgress, progress_get
 from studies.selectors.recruitment import arrivals_get, hand_ins_get, recruitment_get
 from studies.selectors.results import origins_present
+from studies.selectors.setup import steps_get
 from studies.selectors.studies import study_problems
 from studies.selectors.uploads import missing_stems
 from studies.services.sessions import origin_sign
@@ -189,17 +191,22 @@ def next_step(study: Study, *, progress: StudyProgress, problems: list[str]) -> 
 def _next_of_draft(study: Study, progress: StudyProgress, problems: list[str]) -> NextStep:
     photos = photos_judged(study).count()
     if photos < study.practice_count + study.main_count:
-        photo_set = reverse("admin:studies_photoset_change", args=[study.photo_set_id])
-        return NextStep("The photo set has too few photos yet.", "Add photos", photo_set)
+        return NextStep("The study has too few photos yet.", "Add photos", step_address(study, "photos"))
     for row in conditions_rows(progress):
         if row.needs_files and missing_stems(row.condition):
             pictures = reverse("admin:studies_study_pictures", args=[study.pk, row.condition.slug])
             return NextStep(f"Pictures of “{row.condition.label}” are missing.", "Upload its pictures", pictures)
     n_failed = sum(bool(condition.failed) for condition in progress.conditions)
     if len(problems) > n_failed:  # what failed before is tried again by preparing
-        conditions = reverse("admin:studies_study_conditions", args=[study.pk])
+        conditions = step_address(study, "conditions")
         return NextStep("Something is missing before samples can be made.", "Edit conditions", conditions)
-    return _step(study, "prepare", f"All set: {photos} photos, {len(progress.conditions)} conditions.", progress)
+    to_do = next((step.name for step in steps_get(study) if not step.is_done and step.name != "check"), None)
+    if to_do is not None:
+        sentence = f"All set: {photos} photos, {len(progress.conditions)} conditions."
+        return NextStep(sentence, f"Next: {LABELS[to_do].lower()}", step_address(study, to_do))
+    return NextStep(
+        "All steps are done. Check them, then make the samples.", "Next: check", step_address(study, "check")
+    )
 
 
 def _next_of_preparing(study: Study, progress: StudyProgress, _problems: list[str]) -> NextStep:

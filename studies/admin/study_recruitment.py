@@ -5,6 +5,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from studies.admin.ownership import OwnedAdmin
+from studies.admin.study_setup import next_redirect
 from studies.forms import RecruitmentForm
 from studies.models import Study
 from studies.selectors.recruitment import recruitment_get
@@ -17,11 +18,14 @@ def recruitment_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: St
     if request.method == "POST" and form.is_valid():
         recruitment_change(recruitment=form.instance)
         model_admin.message_user(request, "The recruitment is saved.")
+        if "next" in request.POST:
+            return next_redirect(request, study, step="recruitment")
         return redirect("admin:studies_study_recruitment", study.pk)
     saved = recruitment_get(Study.objects.get(pk=study.pk))
     context = {
         "study": study,
         "title": "Recruitment",
+        "setup_step": "recruitment",
         "form": form,
         "panel": saved.way,
         "entrance": entrance_url(request, study),

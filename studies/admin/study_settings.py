@@ -8,12 +8,14 @@ from django.shortcuts import redirect, render
 
 from studies.admin.ownership import OwnedAdmin
 from studies.admin.study_page import conditions_rows
+from studies.admin.study_setup import next_redirect
 from studies.errors import EvalsiteError
-from studies.forms import ConditionForm, ConditionsFormSet, ProtocolForm, RulesForm, specs_of
+from studies.forms import ConditionForm, ConditionsFormSet, PresetForm, ProtocolForm, RulesForm, specs_of
 from studies.models import PhotoSet, Study, StudyState
 from studies.protocols import PRESETS
 from studies.selectors.progress import progress_get
 from studies.selectors.training import NETWORKS, checkpoint_choices
+from studies.services.setup import protocol_apply
 from studies.services.studies import conditions_replace, draft_require, settings_change
 from studies.statistics.quality import RULES, wrongly_excluded_at_most
 
@@ -41,10 +43,11 @@ def conditions_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Stu
                 refusal = str(error)
             else:
                 model_admin.message_user(request, "The conditions are saved.")
-                return redirect("admin:studies_study_change", study.pk)
+                return next_redirect(request, study, step="conditions")
     context = {
         "study": study,
         "title": "Conditions",
+        "setup_step": "conditions",
         "can_edit": study.state == StudyState.DRAFT and model_admin.owns(request, study),
         "formset": formset,
         "refusal": refusal,
@@ -61,10 +64,12 @@ def protocol_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study
         if form.is_valid():
             settings_change(study=form.instance, fields=list(form.fields))
             model_admin.message_user(request, "The protocol is saved.")
-            return redirect("admin:studies_study_change", study.pk)
+            return next_redirect(request, study, step="protocol")
     context = {
         "study": study,
         "title": "Protocol",
+        "setup_step": "protocol",
+        "preset_form": PresetForm(initial={"preset": study.preset}),
         "can_edit": study.state == StudyState.DRAFT and model_admin.owns(request, study),
         "form": form,
         "preset": PRESETS.get(study.preset),
@@ -72,6 +77,15 @@ def protocol_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study
         **figures_of(form),
     }
     return model_admin.page(request, "study/protocol", context)
+
+
+def preset_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
+    """Give a draft the settings, texts and rules of a published protocol."""
+    form = PresetForm(request.POST)
+    if form.is_valid():
+        protocol_apply(study=study, preset=form.cleaned_data["preset"])
+        model_admin.message_user(request, f"The settings are now those of “{PRESETS[study.preset].label}”.")
+    return redirect("admin:studies_study_protocol", study.pk)
 
 
 def figures_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:

@@ -127,7 +127,7 @@ def step_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, st
     if request.method == "POST":
         step.take(study)
         model_admin.message_user(request, step.done)
-        return redirect("admin:studies_study_change", study.pk)
+        return redirect(f"admin:studies_study_{'check' if step.name == 'prepare' else 'change'}", study.pk)
     is_opening = step.name == "open"
     context = {
         "study": study,

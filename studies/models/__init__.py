@@ -6,10 +6,12 @@ from studies.models.look import ResultsLook, Saw
 from studies.models.pair import Pair
 from studies.models.photo import Cropping, Photo, PhotoSet
 from studies.models.photo_upload import PhotoUpload
+from studies.models.plan_check import PlanCheck, PlanCheckState
 from studies.models.rater import ENDED, FINISHED, Origin, Rater, RatingSession, SessionState
 from studies.models.recruitment import ArrivalCount, PanelEntry, Recruitment, Withdrawal
 from studies.models.researcher import AccountRole, Researcher
 from studies.models.sample import Sample, SampleStatus
+from studies.models.setup import StudySetup
 from studies.models.sign_in import SignInAttempt, SignInSubject
 from studies.models.study import (
     Assignment,
@@ -56,6 +58,8 @@ __all__ = [
     "Photo",
     "PhotoSet",
     "PhotoUpload",
+    "PlanCheck",
+    "PlanCheckState",
     "Rater",
     "RatingSession",
     "Recruitment",
@@ -75,6 +79,7 @@ __all__ = [
     "Study",
     "StudyEvent",
     "StudyPhoto",
+    "StudySetup",
     "StudyState",
     "TrainingRun",
     "TrainingSpeed",

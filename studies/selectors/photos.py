@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from django.db.models import QuerySet
 
-from studies.models import Photo, Study, StudyState
+from studies.models import Photo, PhotoSet, Researcher, Study, StudyState
 
 
 def photos_judged(study: Study) -> QuerySet[Photo]:
@@ -15,6 +15,16 @@ def photos_judged(study: Study) -> QuerySet[Photo]:
     if study.state == StudyState.DRAFT and not study.photos_fixed:
         return Photo.objects.filter(photo_set=study.photo_set_id)
     return Photo.objects.filter(study_photos__study=study)
+
+
+def set_name_free(*, owner: Researcher, title: str) -> str:
+    """Return a name for a photo set like a study's title that no other set of the researcher has."""
+    taken, number = set(PhotoSet.objects.filter(owner=owner).values_list("name", flat=True)), 2
+    name = title[:80]
+    while name in taken:
+        name = f"{title[:74]}, {number}"
+        number += 1
+    return name
 
 
 def photo_stems(photos: Iterable[Photo]) -> dict[int, str]:

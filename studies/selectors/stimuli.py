@@ -1,10 +1,13 @@
 """The bytes that a rater's browser gets."""
 
+import hashlib
+
 import structlog
 
 from studies import images
 from studies.errors import PictureMissing, TrialUnknown
-from studies.models import Layout, RatingSession, Side, Trial
+from studies.models import Kind, Layout, RatingSession, Side, Study, Trial
+from studies.selectors.photos import photos_judged
 from studies.selectors.pictures import picture_read
 from studies.selectors.sessions import AHEAD
 
@@ -56,3 +59,42 @@ def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
         raise PictureMissing(
             "A picture of this pair is missing on our side. Please tell whoever gave you the link to the study."
         ) from error
+
+
+def preview_count(study: Study) -> int:
+    """Return of how many trials a preview can show the pictures."""
+    pairs = study.pairs.filter(kind=Kind.TEST).count()
+    return pairs or max(0, photos_judged(study).count() - 1)
+
+
+def preview_get(study: Study, *, number: int) -> bytes:
+    """Return the pictures of one trial as a rater's browser gets them, on sides that tell nothing.
+
+    Before there are samples, two photos stand in for a photo and a sample.
+
+    Args:
+        study: The study.
+        number: Which trial; drawn by it from those that there are.
+
+    Raises:
+        PictureMissing: If there is none to show.
+    """
+    count = preview_count(study)
+    if not count:
+        raise PictureMissing("There are no photos to show yet; add some first.")
+    order = hashlib.sha256(f"{study.code}/{number % count}".encode()).digest()
+    place = int.from_bytes(order[:8], "big") % count
+    pair = study.pairs.filter(kind=Kind.TEST).select_related("sample__photo").order_by("pk")[place : place + 1].first()
+    if pair is None:
+        one, other = photos_judged(study).order_by("pk")[place : place + 2]
+        files, low_res = [one.high_res, other.high_res], one.low_res
+    else:
+        photo = pair.sample.photo
+        files, low_res = [photo.high_res, pair.sample.picture], photo.low_res
+    if order[8] % 2:
+        files.reverse()
+    first, second = (picture_read(file) for file in files)
+    if study.is_single:
+        return images.stimulus_bytes(first)
+    is_between = study.layout == Layout.INPUT_BETWEEN
+    return images.stimulus_bytes(first, second, between=picture_read(low_res) if is_between else None)

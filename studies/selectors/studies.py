@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from django.conf import settings
@@ -64,26 +64,47 @@ NAMED = 5
 """So many of the photos that lack something are named."""
 
 
+class Problem(NamedTuple):
+    """What keeps a study from being prepared or opened.
+
+    Attributes:
+        step: Where it is mended: "photos", "conditions", "protocol", or "check", where samples are made.
+        sentence: What is missing.
+        condition: Slug of the condition whose uploaded pictures are missing; "" for all else.
+    """
+
+    step: str
+    sentence: str
+    condition: str = ""
+
+
 def study_problems(study: Study) -> list[str]:
     """Return a sentence for each thing that keeps the study from being prepared or opened; none if all is well."""
-    problems: list[str] = []
+    return [problem.sentence for problem in problems_get(study)]
+
+
+def problems_get(study: Study) -> list[Problem]:
+    """Return each thing that keeps the study from being prepared or opened, and where it is mended."""
+    problems: list[Problem] = []
     photos = photos_judged(study).count()
     needed = study.practice_count + study.main_count
     if photos < needed:
-        problems.append(
+        sentence = (
             f"A session shows {needed} different photos ({study.practice_count} practice, {study.test_count} test, "
             f"{study.golden_count} golden), but the set “{study.photo_set.name}” has {photos}; add "
             f"{needed - photos} or ask for fewer pairs."
         )
+        problems.append(Problem("photos", sentence))
     conditions = list(study.conditions.select_related("bank"))
     roles = Counter(condition.role for condition in conditions)
     if not roles[Role.TEST]:
-        problems.append("No condition is tested; add at least one with the role “tested”.")
+        problems.append(Problem("conditions", "No condition is tested; add at least one with the role “tested”."))
     if study.golden_count and roles[Role.GOLDEN] != 1:
-        problems.append(
+        sentence = (
             f"The protocol has {study.golden_count} golden pairs, so exactly one condition must have the role "
             f"“golden”, but {roles[Role.GOLDEN]} have."
         )
+        problems.append(Problem("conditions", sentence))
     problems += _reference_problems(study, [condition.slug for condition in conditions if condition.role == Role.TEST])
     for condition in conditions:
         problems += _condition_problems(study, condition)
@@ -91,28 +112,32 @@ def study_problems(study: Study) -> list[str]:
         problems += _plan_problems(study)
     failed = study.conditions.filter(samples__status=SampleStatus.FAILED).distinct()
     problems += [
-        f"Samples of “{condition.label}” failed; see the reason, mend it, and prepare again." for condition in failed
+        Problem("check", f"Samples of “{condition.label}” failed; see the reason, mend it, and prepare again.")
+        for condition in failed
     ]
     return problems
 
 
-def _condition_problems(study: Study, condition: Condition) -> list[str]:
+def _condition_problems(study: Study, condition: Condition) -> list[Problem]:
     try:
         method = methods.method_get(condition.method)
         method.parameters_check(condition.parameters, checkpoints=Path(settings.CHECKPOINTS_DIR))
     except EvalsiteError as error:
-        return [f"“{condition.label}”: {error}"]
+        return [Problem("conditions", f"“{condition.label}”: {error}")]
     if method.needs == "files":
         return _upload_problems(condition)
     if method.needs != "bank":
         return []
-    if condition.bank is None:
-        return [f"“{condition.label}” needs a bank of training photos; choose a photo set for it."]
-    sizes = {(s.high_res_size, s.low_res_size) for s in (condition.bank, study.photo_set)}
+    bank = condition.bank
+    if bank is None:
+        sentence = f"“{condition.label}” needs a bank of training photos; choose a photo set for it."
+        return [Problem("conditions", sentence)]
+    sizes = {(s.high_res_size, s.low_res_size) for s in (bank, study.photo_set)}
     if len(sizes) > 1:
-        return [f"The bank “{condition.bank.name}” of “{condition.label}” has other sizes than the study's photos."]
+        sentence = f"The bank “{bank.name}” of “{condition.label}” has other sizes than the study's photos."
+        return [Problem("conditions", sentence)]
     shared = (
-        Photo.objects.filter(photo_set=condition.bank)
+        Photo.objects.filter(photo_set=bank)
         .filter(source_sha256__in=photos_judged(study).values("source_sha256"))
         .values("source_sha256")
         .distinct()
@@ -120,20 +145,21 @@ def _condition_problems(study: Study, condition: Condition) -> list[str]:
     )
     if shared:
         sentence = (
-            f"The bank “{condition.bank.name}” holds {shared} of the photos that the study judges, so that "
+            f"The bank “{bank.name}” holds {shared} of the photos that the study judges, so that "
             f"“{condition.label}” would find the very answer; take a bank of other photos."
         )
-        return [sentence]
+        return [Problem("conditions", sentence)]
     return []
 
 
-def _upload_problems(condition: Condition) -> list[str]:
+def _upload_problems(condition: Condition) -> list[Problem]:
     missing = missing_stems(condition)
     if not missing:
         return []
     named = ", ".join(missing[:NAMED]) + (", and more" if len(missing) > NAMED else "")
     of = photos_judged(condition.study).count()
-    return [f"“{condition.label}” lacks the pictures of {len(missing)} of {of} photos ({named}); upload them."]
+    sentence = f"“{condition.label}” lacks the pictures of {len(missing)} of {of} photos ({named}); upload them."
+    return [Problem("conditions", sentence, condition.slug)]
 
 
 def reference_get(study: Study) -> str | None:
@@ -147,14 +173,15 @@ def reference_get(study: Study) -> str | None:
     return study.reference_condition or first or ""
 
 
-def _reference_problems(study: Study, tested: list[str]) -> list[str]:
+def _reference_problems(study: Study, tested: list[str]) -> list[Problem]:
     reference = study.reference_condition
     if not reference or reference in tested:
         return []
-    return [f"The reference “{reference}” is no tested condition; choose one of {', '.join(tested)} in the protocol."]
+    sentence = f"The reference “{reference}” is no tested condition; choose one of {', '.join(tested)} in the protocol."
+    return [Problem("protocol", sentence)]
 
 
-def _plan_problems(study: Study) -> list[str]:
+def _plan_problems(study: Study) -> list[Problem]:
     tested = list(study.conditions.filter(role=Role.TEST).values_list("pk", flat=True))
     groups = [[pk] for pk in tested] if study.assignment == Assignment.ONE_CONDITION else [tested]
     try:
@@ -167,7 +194,7 @@ def _plan_problems(study: Study) -> list[str]:
                 rng=np.random.default_rng(0),
             )
     except PlanImpossible as error:
-        return [str(error)]
+        return [Problem("photos", str(error))]
     return []
 
 

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
@@ -14,7 +15,7 @@ from studies.models import Researcher, Study, StudyState
 from studies.protocols import PRESETS
 from studies.selectors.studies import study_problems
 from studies.statistics.quality import RULE_PRESETS
-from tests.factories import make_photo_set, make_researcher, make_study
+from tests.factories import make_photo_set, make_picture, make_researcher, make_study, png_bytes
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +26,8 @@ def address(name: str, study: Study) -> str:
 
 def create(client: Client, **fields: Any) -> Any:
     """Send the form of a new study."""
-    given = {"title": "Rooms", "slug": "rooms", "preset": "founding", "seed": 3, "bank": ""} | fields
+    sizes = {"high_res_size": 32, "low_res_size": 8, "cropping": "centre"}
+    given = {"title": "Rooms", "slug": "rooms", "seed": 3} | sizes | fields
     return client.post(reverse("admin:studies_study_add"), given)
 
 
@@ -47,33 +49,49 @@ def protocol_form(study: Study, **changes: Any) -> dict[str, Any]:
 # --- A new study ----------------------------------------------------------------------------------------------------
 
 
-def test_new_study_starts_from_its_preset_with_the_founding_conditions(client: Client, researcher: Researcher) -> None:
-    photo_set, bank = (make_photo_set(owner=researcher, photos=1) for _ in range(2))
-    response = create(client, photo_set=photo_set.pk, bank=bank.pk, preset="founding_mixed")
+def test_new_study_is_a_draft_of_the_founding_protocol_and_goes_on_with_its_photos(
+    client: Client, researcher: Researcher
+) -> None:
+    photo_set = make_photo_set(owner=researcher, photos=1)
+    response = create(client, photo_set=photo_set.pk)
     study = Study.objects.get()
-    assert response.headers["Location"] == address("change", study)
-    assert (study.owner, study.state, study.assignment, study.seed) == (researcher, "draft", "mixed", 3)
-    assert list(study.conditions.values_list("method", "bank")) == [
-        ("bicubic", None),
-        ("nearest_neighbour", bank.pk),
-        ("regression", None),
-        *[("pixel_recursive", None)] * 3,
+    assert response.headers["Location"] == address("photos", study)
+    assert (study.owner, study.state, study.preset, study.seed) == (researcher, "draft", "founding", 3)
+    assert list(study.conditions.values_list("method", flat=True)) == [
+        "bicubic",
+        "regression",
+        *["pixel_recursive"] * 3,
     ]
 
 
-def test_form_shows_where_each_preset_comes_from(client: Client, researcher: Researcher) -> None:
-    photo_set = make_photo_set(owner=researcher, photos=1)
-    text = client.get(reverse("admin:studies_study_add"), {"photo_set": photo_set.pk}).content.decode()
+def test_protocol_page_shows_where_each_preset_comes_from(client: Client, researcher: Researcher) -> None:
+    study = make_study(owner=researcher, state=StudyState.DRAFT)
+    text = client.get(address("protocol", study)).content.decode()
     for preset in PRESETS.values():
         assert preset.label in text
-        assert "arXiv 1702.00783" in text
+    assert "arXiv 1702.00783" in text
+
+
+def test_form_takes_the_set_that_a_link_names(client: Client, researcher: Researcher) -> None:
+    photo_set = make_photo_set(owner=researcher, photos=1)
+    text = client.get(reverse("admin:studies_study_add"), {"photo_set": photo_set.pk}).content.decode()
     assert f'<option value="{photo_set.pk}" selected>' in text
 
 
-def test_without_photos_the_form_leads_to_them(client: Client) -> None:
-    text = client.get(reverse("admin:studies_study_add")).content.decode()
-    assert reverse("admin:studies_photoset_add") in text
-    assert "Make the study" not in text
+def test_photos_come_from_one_place(client: Client, researcher: Researcher) -> None:
+    photo_set = make_photo_set(owner=researcher, photos=1)
+    assert "Choose a set that is here, or upload photos" in create(client).content.decode()
+    upload = SimpleUploadedFile("new.png", png_bytes(make_picture()))
+    both = create(client, photo_set=photo_set.pk, photos=upload).content.decode()
+    assert "take one of the two" in both
+    assert not Study.objects.exists()
+
+
+def test_sizes_of_new_photos_must_go_together(client: Client, researcher: Researcher) -> None:
+    upload = SimpleUploadedFile("new.png", png_bytes(make_picture()))
+    text = create(client, photos=upload, high_res_size=32, low_res_size=7).content.decode()
+    assert "7 px do not go into 32 px a whole number of times; take 2, 4, 8, 16" in text
+    assert not researcher.photo_sets.exists()
 
 
 def test_taken_short_name_is_refused(client: Client, researcher: Researcher) -> None:
@@ -81,19 +99,6 @@ def test_taken_short_name_is_refused(client: Client, researcher: Researcher) -> 
     response = create(client, photo_set=study.photo_set_id, slug=study.slug)
     assert "Another study has this short name" in response.content.decode()
     assert Study.objects.count() == 1
-
-
-def test_judged_photos_cannot_be_their_own_bank(client: Client, researcher: Researcher) -> None:
-    photo_set = make_photo_set(owner=researcher, photos=1)
-    response = create(client, photo_set=photo_set.pk, bank=photo_set.pk)
-    assert "it holds the answers" in response.content.decode()
-
-
-def test_bank_of_other_sizes_is_refused(client: Client, researcher: Researcher) -> None:
-    photo_set = make_photo_set(owner=researcher, photos=1)
-    bank = make_photo_set(owner=researcher, photos=1, size=64)
-    response = create(client, photo_set=photo_set.pk, bank=bank.pk)
-    assert "The bank is 16 → 64 px" in response.content.decode()
 
 
 def test_photos_of_others_are_no_choice(client: Client, researcher: Researcher) -> None:

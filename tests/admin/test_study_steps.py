@@ -44,7 +44,8 @@ def test_study_goes_all_the_way(
 ) -> None:
     study = make_study(owner=researcher, state=StudyState.DRAFT)
     page = client.get(address("change", study)).content.decode()
-    assert primary_of(page) == ["Prepare samples"]
+    assert primary_of(page) == ["Next: photos"]
+    assert primary_of(client.get(address("check", study)).content.decode()) == ["Next: make the samples"]
 
     with django_capture_on_commit_callbacks(execute=True):
         take(client, "prepare", study)
@@ -173,8 +174,8 @@ def test_failed_samples_show_their_reason_once_and_run_again(
 
     # The researcher gives it up: back to draft, another method, and on.
     take(client, "reopen", study)
-    page = client.get(address("change", study)).content.decode()
-    assert primary_of(page) == ["Prepare samples"]
+    page = client.get(address("check", study)).content.decode()
+    assert primary_of(page) == ["Next: make the samples"]
 
 
 def test_queue_that_cannot_be_reached_is_a_message(

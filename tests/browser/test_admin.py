@@ -1,7 +1,6 @@
 """The researcher's pages in a real browser: what their script does, and that everybody can use them."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,7 +89,11 @@ def test_pages_have_no_grave_fault_and_fit_the_screen(
         reverse("admin:index"),
         reverse("admin:studies_study_changelist"),
         reverse("admin:studies_study_add"),
+        reverse("admin:studies_study_planner"),
         *(address("change", study) for study in (draft, ready, opened)),
+        *(address(name, draft) for name in ("photos", "plan", "check", "recruitment")),
+        *(address(name, ready) for name in ("protocol", "check")),
+        address("plan", opened),
         address("conditions", draft),
         address("conditions", opened),
         address("protocol", draft),
@@ -132,68 +135,6 @@ def test_pages_have_no_grave_fault_and_fit_the_screen(
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             faults.append((place, "wider than the screen", ""))
     assert not faults, "\n".join(map(str, faults))
-
-
-def test_study_is_made_by_clicking_from_photos_to_open(
-    signed_in: Page, researcher: Researcher, tmp_path: Path, open_context: OpenContext
-) -> None:
-    page = signed_in
-    bank = make_photo_set(owner=researcher, name="Bank", photos=3)
-    page.goto(reverse("admin:studies_photoset_add"))
-    page.get_by_label("Name").fill("Rooms")
-    page.get_by_role("button", name="Make the set").click()
-
-    files = []
-    for i in range(8):
-        path = tmp_path / f"{i}.png"
-        path.write_bytes(png_bytes(make_picture(size=64, seed=500 + i)))
-        files.append(path)
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    page.get_by_label("Photos, or one zip of photos").set_input_files([*files, tmp_path / "broken.png"])
-    page.get_by_role("button", name="Upload").click()
-    expect(page.get_by_role("heading", name="What became of the upload")).to_be_visible()
-    expect(page.get_by_text('"broken.png" is not a JPEG')).to_be_visible()
-    page.get_by_role("link", name="New study with these photos").click()
-
-    page.get_by_label("Title").press_sequentially("Zimmer für Gäste, echt?")
-    expect(page.get_by_label("Slug")).to_have_value("zimmer-fur-gaste-echt")
-    page.get_by_label("Bank for nearest neighbour").select_option(label=str(bank))
-    page.get_by_role("button", name="Make the study").click()
-
-    page.get_by_role("link", name="Edit protocol").click()
-    for label, count in (("Practice pairs", 2), ("Test pairs", 4), ("Golden pairs", 1)):
-        page.get_by_label(label).fill(str(count))
-    page.get_by_role("button", name="Save the protocol").click()
-
-    page.get_by_role("link", name="Edit conditions").click()
-    conditions = page.locator("[data-condition]:visible")
-    expect(conditions).to_have_count(6)
-    for _ in range(4):  # regression and pixel recursive need checkpoints
-        conditions.last.get_by_role("button", name="Remove").click()
-    page.get_by_role("button", name="Add a condition").click()
-    added = conditions.last
-    expect(added.get_by_label("Bank of training photos")).to_be_hidden()
-    added.get_by_label("Method").select_option(label="Pixel recursive")
-    expect(added.get_by_label("tau")).to_be_visible()
-    added.get_by_label("Method").select_option(label="Nearest neighbour")
-    expect(added.get_by_label("tau")).to_be_hidden()
-    added.get_by_label("Bank of training photos").select_option(label=str(bank))
-    added.get_by_label("Label in tables").fill("Neighbour, again")
-    added.get_by_role("button", name="Move up").click()
-    page.get_by_role("button", name="Save conditions").click()
-    labels = page.locator(".rp-conditions tbody th")
-    expect(labels).to_have_text(["Bicubic", "Neighbour, again", "Nearest neighbour"])
-
-    page.get_by_role("button", name="Prepare samples").click()
-    expect(page.locator(".rp-badge")).to_have_text("ready")
-    page.get_by_role("link", name="Open the study").click()
-    page.get_by_role("button", name="Open the study").click()
-    expect(page.locator(".rp-badge")).to_have_text("open")
-
-    link = page.get_by_role("textbox", name="Link for raters").input_value()
-    rater = open_context().new_page()
-    rater.goto(link)
-    expect(rater.get_by_role("heading", level=1)).to_be_visible()
 
 
 def test_run_is_made_by_clicking_and_its_config_follows_the_choice_until_it_is_changed(

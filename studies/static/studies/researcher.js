@@ -5,6 +5,9 @@
 /** Ask the server now and then how far the study is; put its words and bars in place, or load a page that has changed. */
 function follow(root) {
   async function ask() {
+    if (!root.isConnected) {
+      return; // Something else stands in its place by now.
+    }
     let wait = Number(root.dataset.nextMs);
     try {
       const response = await fetch(root.dataset.live, { headers: { Accept: "application/json" } });
@@ -199,6 +202,11 @@ function judges(box) {
       const html = await response.text();
       if (asked === newest && response.ok && !response.redirected) {
         box.innerHTML = html; // Made by our own server, which escapes what was typed.
+        box.querySelectorAll("[data-live]").forEach(follow);
+        const said = form.querySelector("[data-said]");
+        if (said) {
+          said.textContent = box.querySelector("[data-headline]")?.innerText ?? ""; // All of it would be too much to hear.
+        }
       }
     } catch {
       // The server is away: the figures that stand there stay.
@@ -215,6 +223,9 @@ function judges(box) {
     }
   });
   const presets = form.querySelector("[data-rules]");
+  if (!presets) {
+    return;
+  }
   presets.hidden = false;
   presets.addEventListener("click", ({ target }) => {
     for (const [name, value] of Object.entries(JSON.parse(target.dataset.values ?? "{}"))) {
