@@ -8,8 +8,12 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging, task_postrun, task_prerun, worker_ready
 from django.conf import settings
+from kombu.exceptions import ChannelError
 
 from evalsite import logging as evalsite_logging
+
+BROKER_TIMEOUT_S = 2
+"""How long whoever asks after the queue waits for it."""
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalsite.settings")
 
@@ -42,6 +46,25 @@ def _bind_task(*, task_id: str, task: Any, args: Sequence[Any] = (), **_kwargs: 
 def _unbind_task(*, task_id: str, **_kwargs: Any) -> None:
     evalsite_logging.unbind_task()
     _acting.pop(task_id).close()
+
+
+def queue_lengths() -> dict[str, int]:
+    """Return how many tasks wait in each queue.
+
+    Raises:
+        kombu.exceptions.OperationalError: If the queue cannot be reached within some seconds.
+    """
+    lengths = {}
+    with app.connection_for_read(connect_timeout=BROKER_TIMEOUT_S) as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_TIMEOUT_S)
+        for name in settings.CELERY_TASK_QUEUES:
+            with connection.channel() as channel:  # a refusal closes it
+                try:
+                    declared: Any = channel
+                    lengths[name] = declared.queue_declare(queue=name, passive=True).message_count
+                except ChannelError:  # Redis forgets a queue that is empty
+                    lengths[name] = 0
+    return lengths
 
 
 @worker_ready.connect

@@ -3,6 +3,7 @@
 Without any variable the site runs embedded: SQLite, files, and a folder as message broker, all in one data folder.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "evalsite.metrics.MetricsMiddleware",
     "evalsite.logging.RequestLogMiddleware",
     "csp.middleware.CSPMiddleware",
     "studies.views.language.language_middleware",
@@ -183,7 +185,11 @@ SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (f"{'__Host-' if HTTPS else ''}evalsite-
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # Supervisors ask these from beside the process, without TLS.
+SECURE_REDIRECT_EXEMPT = [
+    r"^healthz$",
+    r"^readyz$",
+    r"^metrics$",
+]  # Supervisors ask these from beside the process, without TLS.
 SECURE_HSTS_SECONDS = env.int("EVALSITE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("EVALSITE_HSTS_SUBDOMAINS", default=False)
 CSRF_TRUSTED_ORIGINS = env.list("EVALSITE_TRUSTED_ORIGINS", default=[])
@@ -222,6 +228,16 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# --- Metrics --------------------------------------------------------------------------------------------------------
+
+METRICS_TOKEN = env.str(
+    "EVALSITE_METRICS_TOKEN", default=""
+)  # Without it nothing is counted, and /metrics is not there.
+METRICS_DIR = Path(env.str("EVALSITE_METRICS_DIR", default=str(DATA_DIR / "metrics"))).resolve()
+if METRICS_TOKEN:
+    folders_create(METRICS_DIR)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # prometheus-client looks for it nowhere else.
 
 # --- Logging --------------------------------------------------------------------------------------------------------
 

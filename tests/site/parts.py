@@ -163,17 +163,21 @@ def _worker(queues: str, name: str) -> list[str]:
 
 
 @contextmanager
-def serving(environment: Mapping[str, str], *, logs: Path, workers: Mapping[str, str]) -> Iterator[Site]:
-    """Serve a new site by gunicorn and Celery workers.
+def serving(
+    environment: Mapping[str, str], *, logs: Path, workers: Mapping[str, str], has_operator: bool = False
+) -> Iterator[Site]:
+    """Serve a site by gunicorn and Celery workers.
 
     Args:
         environment: Of all its processes.
         logs: Folder for what they write.
         workers: Queues of each worker, by its name.
+        has_operator: Whether the site is there already, with its operator.
     """
     python("manage.py", "migrate", "--verbosity", "0", environment=environment)
     python("manage.py", "collectstatic", "--no-input", "--verbosity", "0", environment=environment)
-    python("-c", _ADD_OPERATOR, environment=environment)
+    if not has_operator:
+        python("-c", _ADD_OPERATOR, environment=environment)
     port = port_find()
     gunicorn = [
         sys.executable,
@@ -196,7 +200,7 @@ def serving(environment: Mapping[str, str], *, logs: Path, workers: Mapping[str,
 
 def _answers(address: str) -> bool:
     try:
-        urllib.request.urlopen(address, timeout=5).close()  # noqa: S310 -- our own address
+        urllib.request.urlopen(address, timeout=5).close()
     except (urllib.error.URLError, OSError):
         return False
     return True

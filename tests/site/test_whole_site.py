@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +128,25 @@ def assert_logs_name_ids_and_nobody(logs: Path) -> None:
     assert told == []
 
 
+def assert_metrics_tell_the_votes(site: Site) -> None:
+    """Whichever process is asked, it tells what all have counted."""
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{site.url}/metrics", timeout=30)
+    request = urllib.request.Request(f"{site.url}/metrics", headers={"Authorization": f"Bearer {site.metrics_token}"})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        text = response.read().decode()
+    votes = PRACTICE + TEST + GOLDEN
+    counted = re.search(
+        r'^evalsite_request_seconds_count\{.*status="200",view="studies:answer".*\} (\S+)$', text, re.MULTILINE
+    )
+    assert counted is not None, text
+    assert float(counted[1]) >= votes
+    kept = re.search(r"^evalsite_votes (\S+)$", text, re.MULTILINE)
+    assert kept is not None, text
+    assert float(kept[1]) >= votes
+    assert 'evalsite_queue_length{queue="training"} 0.0' in text
+
+
 def test_study_goes_from_photos_to_its_export(site: Site, visitor: Visitor, tmp_path: Path) -> None:
     page = visitor(viewport={"width": 1440, "height": 900}).new_page()
     sign_in(page, site)
@@ -145,5 +166,7 @@ def test_study_goes_from_photos_to_its_export(site: Site, visitor: Visitor, tmp_
     assert (kinds.count("practice"), kinds.count("test"), kinds.count("golden")) == (PRACTICE, TEST, GOLDEN)
     assert all(float(row["exposure_first_ms"]) > 0 for row in rows)
     assert PARTICIPANT not in export.text()
+    if site.metrics_token:
+        assert_metrics_tell_the_votes(site)
     if site.logs is not None:
         assert_logs_name_ids_and_nobody(site.logs)
