@@ -11,10 +11,21 @@ from celery import current_app, shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.signals import worker_shutting_down
 
-from studies.models import ACTIVE, PhotoUpload, PlanCheck, PlanCheckState, SampleUpload, Study, StudyState, TrainingRun
+from studies.models import (
+    ACTIVE,
+    Bundle,
+    BundleState,
+    PhotoUpload,
+    PlanCheck,
+    PlanCheckState,
+    SampleUpload,
+    Study,
+    StudyState,
+    TrainingRun,
+)
 from studies.models.upload import UNDER_WAY
 from studies.selectors.training import STALE_S
-from studies.services import photo_uploads, plan_checks, samples, training, uploads
+from studies.services import bundles, photo_uploads, plan_checks, samples, training, uploads
 
 _shutting_down = threading.Event()
 
@@ -85,8 +96,14 @@ def speed_measure(config_name: str, size: int) -> None:
 
 
 @shared_task(base=DjangoTask)
+def bundle_make(bundle_pk: int) -> None:
+    """Make a bundle that was ordered."""
+    bundles.bundle_make(key=bundle_pk)
+
+
+@shared_task(base=DjangoTask)
 def work_resume() -> None:
-    """Take up every preparation, upload, check of a plan and training run that a stopped worker left behind."""
+    """Take up every preparation, upload, bundle, check of a plan and training run that a stopped worker left behind."""
     for pk in Study.objects.filter(state=StudyState.PREPARING).values_list("pk", flat=True):
         samples_plan.delay(pk)
     for model, check in ((SampleUpload, upload_check), (PhotoUpload, photo_upload_run)):
@@ -96,6 +113,8 @@ def work_resume() -> None:
     unfinished = PlanCheck.objects.filter(state__in=[PlanCheckState.WAITING, PlanCheckState.RUNNING])
     for pk in unfinished.values_list("pk", flat=True):
         plan_check.delay(pk)
+    for pk in Bundle.objects.filter(state=BundleState.WAITING).values_list("pk", flat=True):
+        bundle_make.delay(pk)
     for run in TrainingRun.objects.filter(state__in=ACTIVE):
         training_enqueue(run)
 

@@ -68,13 +68,14 @@ class OwnedAdmin(admin.ModelAdmin):
 
     def reads(self, request: HttpRequest, obj: Model) -> bool:
         """Tell whether somebody may read this object."""
-        return self.enters(request) and self.get_queryset(request).filter(pk=obj.pk).exists()
+        return self.enters(request) and bool(self.get_queryset(request).filter(pk=obj.pk).exists())
 
     def owns(self, request: HttpRequest, obj: Model) -> bool:
         """Tell whether somebody may change this object."""
         if not self.enters(request) or researcher_of(request).only_reads:
             return False
-        return self.model._default_manager.filter(self._theirs(request), pk=obj.pk).exists()  # noqa: SLF001 -- as above
+        theirs = self.model._default_manager.filter(self._theirs(request))  # noqa: SLF001 -- as above
+        return bool(theirs.filter(pk=obj.pk).exists())
 
     def owns_study(self, request: HttpRequest, study: Study) -> bool:
         """Tell whether somebody may change a study."""

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from studies.admin import (
+    study_bundle,
     study_check,
     study_designs,
     study_exports,
@@ -118,6 +119,8 @@ class StudyAdmin(OwnedAdmin):
             "responses": ("responses.csv", require_safe(study_exports.responses_view)),
             "table": ("table/<slug:format_name>", require_safe(study_exports.table_view)),
             "figure": ("figures/<slug:name>.<slug:file_format>", require_safe(study_exports.figure_view)),
+            "bundle": ("bundle/", study_bundle.bundle_view),
+            "bundle_progress": ("bundle/progress.json", require_safe(study_bundle.progress_view)),
             "events": ("history/events.csv", require_safe(study_exports.events_view)),
             "samples": ("samples.png", require_safe(study_exports.samples_view)),
             "sharing": ("sharing/", study_sharing.sharing_view),

@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from studies.admin.ownership import OwnedAdmin
+from studies.admin.study_bundle import bundle_context
 from studies.admin.study_exports import EXPORTS, FIGURE_TYPES, who
 from studies.models import Origin, SampleStatus, Saw, Study, StudyState
 from studies.reports import wording
@@ -98,6 +99,8 @@ def results_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
         "figure_types": list(FIGURE_TYPES),
         "sections": live_sections(request, study, table) if is_live else sections_get(study, table, has_more=True),
         "empty": empty_sentence(study),
+        "base": reverse("admin:studies_study_results", args=[study.pk]).removesuffix("results/"),
+        **({} if is_live else bundle_context(study, origin=origin)),
     }
     return model_admin.page(request, "study/results", context)
 

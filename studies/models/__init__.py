@@ -1,5 +1,6 @@
 """What is kept. One noun a file; rules that must always hold are constraints of the database."""
 
+from studies.models.bundle import Bundle, BundleState
 from studies.models.choices import AsksFor, Kind, Side
 from studies.models.event import COMMAND_LINE, NO_ACCOUNTS, VISITOR, WORKER, About, Change, StudyEvent
 from studies.models.look import ResultsLook, Saw
@@ -44,6 +45,8 @@ __all__ = [
     "ArrivalCount",
     "AsksFor",
     "Assignment",
+    "Bundle",
+    "BundleState",
     "Change",
     "ComparisonFamily",
     "Condition",

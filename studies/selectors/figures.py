@@ -15,6 +15,7 @@ from studies.statistics.results import ResultTable
 from studies.statistics.summaries import ConditionSummary
 
 GRID_ROWS = 8
+FIGURE_FORMATS: tuple[FileFormat, ...] = ("svg", "pdf", "png")
 LABELS: Mapping[str, str] = {
     "fool-rates": "Fool rates",
     "tau": "Fool rate against tau",

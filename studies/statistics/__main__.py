@@ -5,20 +5,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from studies.errors import ComparisonImpossible, EvalsiteError
 from studies.reports import FORMATS
 from studies.reports.published import PUBLISHED
-from studies.reports.report import report_sections
+from studies.reports.recomputed import report_recompute
 from studies.statistics.arguments import alpha_argument
 from studies.statistics.equivalence import SUGGESTED_MARGIN
 from studies.statistics.fool_rate import ESTIMANDS
-from studies.statistics.live import live_rates
 from studies.statistics.plan import AnalysisPlan
 from studies.statistics.responses_csv import REQUIRED_COLUMNS, Responses, read_responses
-from studies.statistics.results import ORIGINS, result_table, single_origin
-from studies.statistics.summaries import SEED, ConditionSummary, summaries
+from studies.statistics.results import ORIGINS, single_origin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,63 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         responses = read_responses(options.responses)
         origin = options.origin or single_origin(responses.votes)
-        table = result_table(
-            responses.votes,
-            conditions=responses.conditions,
-            fidelity=responses.fidelity,
-            study=responses.study,
-            title=responses.title,
-            design_sha256=responses.design_sha256,
-            origin=origin,
-            alpha=options.alpha,
-            estimand=options.estimand,
-            last_vote=responses.last_votes.get(origin, ""),
-            caution=responses.caution,
-        )
         plan = _plan(options, responses)
     except EvalsiteError as error:
         print(error, file=sys.stderr)
         return 2
-    if options.format == "csv":
-        sys.stdout.write(FORMATS["csv"](table))
-        return 0
-    live = None
-    if responses.caution:
-        live = live_rates(
-            responses.votes,
-            conditions=responses.conditions,
-            origin=origin,
-            alpha=options.alpha,
-            estimand=options.estimand,
-        )
-    compared = None
-    if plan is not None:
-        compared = plan.carry_out(
-            responses.votes,
-            conditions=responses.conditions,
-            origin=origin,
-            alpha=options.alpha,
-            estimand=options.estimand,
-        )
-    summed_up: tuple[ConditionSummary, ...] = ()
-    if options.more:
-        summed_up = summaries(
-            responses.votes,
-            conditions=responses.conditions,
-            rng=np.random.default_rng(SEED),
-            origin=origin,
-            alpha=options.alpha,
-            estimand=options.estimand,
-        )
-    sections = report_sections(
-        table,
-        live=live,
-        compared=compared,
+    report = report_recompute(
+        responses,
+        origin=origin,
+        alpha=options.alpha,
+        estimand=options.estimand,
+        plan=plan,
         is_fixed=not options.compare,
-        summed_up=summed_up,
+        has_more=options.more,
         reference=options.reference,
     )
-    sys.stdout.write(FORMATS[options.format](table, sections))
+    sys.stdout.write(report.render(options.format))
     return 0
 
 

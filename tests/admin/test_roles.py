@@ -24,6 +24,8 @@ OWN_POST: owners alone, by POST only. ANYBODY: every account. MAKE: every accoun
 
 WHO: dict[str, tuple[str, tuple[str, ...]]] = {
     "add": (MAKE, ()),
+    "bundle": (ANSWER, ()),
+    "bundle_progress": (READ, ()),
     "change": (READ, ()),
     "changelist": (ANYBODY, ()),
     "check": (OWN, ()),

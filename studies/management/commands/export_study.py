@@ -1,4 +1,4 @@
-"""`manage.py export_study STUDY FOLDER`: write everything that a paper needs into a folder."""
+"""`manage.py export_study STUDY FOLDER`: write everything that a paper needs into a folder, or into one bundle."""
 
 import json
 from pathlib import Path
@@ -6,22 +6,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from studies.errors import ExtraMissing
+from studies.errors import ExtraMissing, PictureMissing
 from studies.management.commands._lookups import ORIGINS, study_find
 from studies.models import Origin, Saw, Study
 from studies.reports import FORMATS
-from studies.reports.figures import FileFormat
 from studies.reports.methods_text import METHODS_FORMATS, methods_paragraphs
 from studies.reports.responses_parquet import responses_parquet
 from studies.reports.section import section_csv
 from studies.selectors import exports, figures
+from studies.selectors.bundle import ENDINGS, bundle_write
 from studies.selectors.looks import interval_get
 from studies.selectors.results import origin_default, result_table, sections_get
 from studies.selectors.studies import design_json
 from studies.services.looks import look_record
-
-FIGURE_KINDS: tuple[FileFormat, ...] = ("svg", "pdf", "png")
-_ENDINGS = {"text": "txt", "csv": "csv", "json": "json", "latex": "tex", "markdown": "md", "html": "html"}
 
 
 class Command(BaseCommand):
@@ -32,7 +29,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("study", help="slug of the study")
-        parser.add_argument("folder", type=Path, help="where to; made if it is not there")
+        parser.add_argument(
+            "folder",
+            type=Path,
+            help="where to; one that ends in .zip is made one bundle",
+        )
         parser.add_argument("--parquet", action="store_true", help="responses as Parquet too; needs the extras")
         parser.add_argument(
             "--raters", choices=ORIGINS, help="whose answers; people, unless only simulated raters came"
@@ -41,9 +42,15 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Write the files and name each."""
         study, folder = study_find(options["study"]), options["folder"]
+        is_bundle = folder.suffix == ".zip"
         origin = ORIGINS.get(options["raters"]) or origin_default(study)
         look_record(study=study, who="command line", saw=Saw.RATES, shown="manage.py export_study", origin=origin)
         try:
+            if is_bundle:
+                with folder.open("wb") as packed:
+                    bundle_write(study, packed, origin=origin)
+                self.stdout.write(str(folder))
+                return
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "responses.csv").open("w", newline="", encoding="utf-8") as file:
                 file.writelines(exports.responses_csv(study, origin=origin))
@@ -56,7 +63,7 @@ class Command(BaseCommand):
             grid = figures.sample_grid(study)
             if grid is not None:
                 (folder / "samples.png").write_bytes(grid)
-        except ExtraMissing as error:
+        except (ExtraMissing, PictureMissing) as error:
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"Cannot write into {folder}: {error.strerror}; choose another folder.") from error
@@ -70,19 +77,19 @@ def tables_write(study: Study, folder: Path, *, origin: Origin) -> None:
     sections = sections_get(study, table, has_more=True)
     for name, render in FORMATS.items():
         below = [] if name == "csv" else sections
-        (folder / f"results.{_ENDINGS[name]}").write_text(render(table, below), encoding="utf-8")
+        (folder / f"results.{ENDINGS[name]}").write_text(render(table, below), encoding="utf-8")
     for section in sections:
         path = folder / f"{section.name.replace('_', '-')}.csv"
         path.write_text(section_csv(section), encoding="utf-8")
     interval = interval_get(study) if origin == Origin.PERSON else None
     paragraphs = methods_paragraphs(json.loads(design_json(study)), table=table, interval=interval)
     for name, write in METHODS_FORMATS.items():
-        (folder / f"methods.{_ENDINGS[name]}").write_text(write(paragraphs), encoding="utf-8")
+        (folder / f"methods.{ENDINGS[name]}").write_text(write(paragraphs), encoding="utf-8")
 
 
 def figures_write(study: Study, folder: Path, *, origin: Origin) -> None:
     """Write every figure of the votes in every form."""
     drawn = figures.StudyFigures(study, origin=origin)
     for name in drawn.names:
-        for kind in FIGURE_KINDS:
+        for kind in figures.FIGURE_FORMATS:
             (folder / f"{name}.{kind}").write_bytes(drawn.draw(name, file_format=kind))
