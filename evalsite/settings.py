@@ -110,6 +110,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
     # Tests use a file as well: browser tests read it from several threads, which one connection in memory cannot serve.
     _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+    # The last connection that closes writes the whole log back into the file: not after each request.
+    _database["CONN_MAX_AGE"] = 60
 else:
     _database["CONN_MAX_AGE"] = env.int("EVALSITE_DATABASE_CONNECTION_AGE_S", default=60)
     _database["CONN_HEALTH_CHECKS"] = True

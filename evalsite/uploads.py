@@ -23,9 +23,12 @@ class BoundedUploadHandler(FileUploadHandler):
         Raises:
             RequestDataTooBig: Which is answered by the page of status 400.
         """
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if content_length <= most:
+            return  # a rater's form: nobody asks who it is, nor reads a cookie
         user = getattr(self.request, "user", None)
-        is_researcher = user is not None and user.is_authenticated
-        most = settings.UPLOAD_MAX_BYTES if is_researcher else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if user is not None and user.is_authenticated:
+            most = settings.UPLOAD_MAX_BYTES
         if content_length > most:
             raise RequestDataTooBig(f"The request has {content_length} bytes, of at most {most}; send less at once.")
 

@@ -1062,6 +1062,12 @@ class ResponseForm(forms.Form):
     device_scale = forms.IntegerField(min_value=1, max_value=1024, required=False)
     pixel_ratio = MeasureField(min_value=0.1, max_value=32, required=False)
 
+    def given(self) -> dict[str, Any]:
+        """Return a valid answer as the services take it."""
+        given = dict(self.cleaned_data)
+        given |= {"chosen_side": Side(given["chosen_side"]), "focus_losses": given["focus_losses"] or 0}
+        return {"trial_code": given.pop("trial"), **given}
+
     def sentence(self) -> str:
         """Return the first thing wrong as one sentence that names the field and its value."""
         name, errors = next(iter(self.errors.items()))

@@ -1,12 +1,19 @@
 """The plan of a session: which pairs a rater sees, in which order, and on which side the photo is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from studies.errors import PlanImpossible
+
+_FORBIDDEN = 1e12
+"""What an impossible choice costs: more than all possible ones together."""
+_TRIES = 5
+"""How often one picture that two pairs share is taken out of a choice before pairs are chosen one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,74 @@ class PlannedTrial:
     photo_side: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PairTable:
+    """Every pair of a study, in columns; row i is one pair.
+
+    Attributes:
+        pair: (n,) its number, in rising order.
+        photo: Number of its photo, for each pair.
+        condition: Number of its condition.
+        kind: "practice", "test" or "golden".
+        picture: Digest of its sample.
+        order: (n,) its place in the order that the design gives.
+        groups: (kind, condition) -> (m,) rows of those pairs.
+    """
+
+    pair: NDArray[np.int64]
+    photo: Sequence[int]
+    condition: Sequence[int]
+    kind: Sequence[str]
+    picture: Sequence[str]
+    order: NDArray[np.int64]
+    groups: Mapping[tuple[str, int], NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, options: Sequence[PairOption]) -> "PairTable":
+        """Return the table of these pairs, however often they were seen."""
+        by_pair = sorted(range(len(options)), key=lambda i: options[i].pair)
+        rows = [options[i] for i in by_pair]
+        groups: dict[tuple[str, int], list[int]] = {}
+        for row, option in enumerate(rows):
+            groups.setdefault((option.kind, option.condition), []).append(row)
+        return cls(
+            pair=np.array([option.pair for option in rows], np.int64),
+            photo=[option.photo for option in rows],
+            condition=[option.condition for option in rows],
+            kind=[option.kind for option in rows],
+            picture=[option.picture for option in rows],
+            order=np.array(by_pair, np.int64),
+            groups={group: np.array(places, np.int64) for group, places in groups.items()},
+        )
+
+    def least_seen(
+        self, seen: NDArray[np.int64], *, conditions: Collection[int], most: int, rng: np.random.Generator
+    ) -> list[PairOption]:
+        """Return what a session may show, of each condition and kind only those that are seen least, ties at random.
+
+        Args:
+            seen: (n,) how often each pair was planned.
+            conditions: Numbers of the tested conditions of the session; golden pairs may always be shown.
+            most: Pairs of each condition and kind.
+            rng: Source of the choice among pairs that are seen equally often.
+        """
+        chosen: list[NDArray[np.int64]] = []
+        for (kind, condition), places in self.groups.items():
+            if kind != "golden" and condition not in conditions:
+                continue
+            if len(places) > most:
+                key = seen[places] + rng.random(len(places))
+                chosen.append(places[np.argpartition(key, most)[:most]])
+            else:
+                chosen.append(places)
+        rows = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
+        rows = rows[np.argsort(self.order[rows])]
+        return [
+            PairOption(pair, self.photo[row], self.condition[row], self.kind[row], self.picture[row], count)
+            for row, pair, count in zip(rows.tolist(), self.pair[rows].tolist(), seen[rows].tolist(), strict=True)
+        ]
+
+
 def plan_session(
     options: Sequence[PairOption],
     *,
@@ -56,8 +131,9 @@ def plan_session(
     Practice comes first. Golden pairs are spread over the rest, one in each of `golden_count` equal stretches, and
     never among its first two. No photo comes twice, and no sample's picture while there are others (the nearest
     training example of two photos may be the same picture). Conditions come equally often; what is left over goes to
-    the least seen. Within a condition the least seen pairs come first, ties at random. In each kind
-    the photo is first in half of the trials, as nearly in each condition as can be.
+    the least seen. Within a condition the least seen pairs come first, ties at random; where several conditions share
+    photos, those photos first of which most pairs wait, so that in the end no two are left that exclude each other. In
+    each kind the photo is first in half of the trials, as nearly in each condition as can be.
 
     Args:
         options: Every pair that this session may show: of one condition, or of all.
@@ -125,7 +201,12 @@ def _options_choose(
 ) -> list[PairOption]:
     """Pick the least seen options within equal shares of the conditions, each photo once; first without repeats."""
     quota = _quotas(options, count=count, rng=rng)
-    picked: list[PairOption] = []
+    free = [option for option in options if option.photo not in used_photos and option.picture not in used_pictures]
+    picked = _options_match(free, quota=quota, rng=rng) if len(quota) > 1 else []
+    if picked:
+        used_photos.update(option.photo for option in picked)
+        used_pictures.update(option.picture for option in picked)
+        return picked
     order = [options[i] for i in sorted(rng.permutation(len(options)), key=lambda i: options[i].seen)]
     for may_repeat in (False, True):
         for option in order:
@@ -142,6 +223,44 @@ def _options_choose(
             f"{photos} photos; add photos to the set or ask for fewer {kind} pairs."
         )
     return picked
+
+
+def _options_match(
+    options: Sequence[PairOption], *, quota: dict[int, int], rng: np.random.Generator
+) -> list[PairOption]:
+    """Pick the options that are seen least in all, no photo and no picture twice; none if that cannot be found.
+
+    One row of an assignment problem for each showing, one column for each photo. Of choices that are seen equally
+    seldom the one is taken whose photos have most pairs waiting.
+    """
+    conditions = [condition for condition, share in quota.items() for _ in range(share)]
+    photos, columns = np.unique([option.photo for option in options], return_inverse=True)
+    if not conditions or len(conditions) > len(photos):
+        return []
+    seen = np.array([option.seen for option in options], np.float64)
+    of_condition = {condition: np.flatnonzero([o.condition == condition for o in options]) for condition in quota}
+    waiting = np.zeros(len(options), bool)
+    for places in of_condition.values():
+        waiting[places] = seen[places] == seen[places].min(initial=np.inf)
+    degree = np.bincount(columns[waiting], minlength=len(photos)) / (len(quota) + 1)
+    tie = rng.random(len(options)) / (len(conditions) * (len(quota) + 1) + 1)
+    price = (seen - seen.min()) ** 2 * (len(conditions) + 1) - degree[columns] + tie
+    for _ in range(_TRIES):
+        cost = np.full((len(conditions), len(photos)), _FORBIDDEN)
+        which = np.zeros((len(conditions), len(photos)), np.intp)
+        for row, condition in enumerate(conditions):
+            places = of_condition[condition]
+            cost[row, columns[places]], which[row, columns[places]] = price[places], places
+        rows, chosen = linear_sum_assignment(cost)
+        if cost[rows, chosen].max() >= _FORBIDDEN:
+            return []
+        picked = which[rows, chosen]
+        _, firsts = np.unique([options[place].picture for place in picked], return_index=True)
+        repeats = np.delete(picked, firsts)
+        if not len(repeats):
+            return [options[place] for place in picked]
+        price[repeats] = _FORBIDDEN
+    return []
 
 
 def _quotas(options: Sequence[PairOption], *, count: int, rng: np.random.Generator) -> dict[int, int]:

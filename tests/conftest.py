@@ -53,8 +53,9 @@ def _flush_past_the_log() -> Iterator[None]:
 
     Cleaning up takes the triggers away and makes them again; within a test they hold.
     """
-    from django.db.backends.sqlite3.operations import DatabaseOperations
+    from django.db.backends.sqlite3.base import DatabaseWrapper
 
+    DatabaseOperations = DatabaseWrapper.ops_class
     sql_flush = DatabaseOperations.sql_flush
 
     def flushing(self: Any, *arguments: Any, **options: Any) -> list[str]:

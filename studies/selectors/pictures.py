@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+from django.core.files.storage import Storage
 from django.db.models.fields.files import FieldFile
 from numpy.typing import NDArray
 
@@ -14,6 +15,12 @@ from studies.models import PhotoSet
 def picture_read(file: FieldFile) -> NDArray[np.uint8]:
     """Read a picture of ours: (h, w, 3) uint8 sRGB."""
     with file.open("rb") as opened:
+        return images.decode_png(opened.read())
+
+
+def picture_open(storage: Storage, name: str) -> NDArray[np.uint8]:
+    """Read a picture of ours by its name: (h, w, 3) uint8 sRGB."""
+    with storage.open(name) as opened:
         return images.decode_png(opened.read())
 
 

@@ -1,7 +1,9 @@
 """Where a rater stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db.models import Q
@@ -38,6 +40,14 @@ class Passage:
     is_phase_start: bool
 
 
+class TrialAhead(NamedTuple):
+    """A trial that waits for its answer."""
+
+    code: str
+    position: int
+    kind: str
+
+
 def session_get(*, code: str) -> RatingSession:
     """Return a session with its study and rater; log lines name both from here on.
 
@@ -45,7 +55,8 @@ def session_get(*, code: str) -> RatingSession:
         SessionUnknown: If no session has this code.
     """
     try:
-        found = RatingSession.objects.select_related("study__photo_set", "study__recruitment", "rater").get(code=code)
+        sessions = RatingSession.objects.select_related("study__photo_set", "study__recruitment", "rater")
+        found = sessions.defer("study__design").get(code=code)  # megabytes, for a study of many pairs
     except RatingSession.DoesNotExist as error:
         raise SessionUnknown("This address belongs to no session; open the link to the study once more.") from error
     bind_contextvars(study=found.study_id, session=found.pk)
@@ -74,34 +85,40 @@ def still_running(prefix: str = "") -> Q:
 def passage_get(session: RatingSession) -> Passage:
     """Return where a session stands."""
     study = session.study
-    ahead = list(
-        Trial.objects.filter(session=session, response=None)
-        .order_by("position")
-        .values_list("code", "position", "kind")[: 1 + AHEAD]
-    )
+    rows = Trial.objects.filter(session=session, response=None).order_by("position")
+    ahead = [TrialAhead(*row) for row in rows.values_list("code", "position", "kind")[: 1 + AHEAD]]
     if session.state == SessionState.FAILED:
         return Passage("failed", 0, 0, (), "", is_first=False, is_phase_start=False)
     if not ahead:
         return Passage("finished", 0, 0, (), session.completion_code, is_first=False, is_phase_start=False)
-    _, place, kind = ahead[0]
-    is_practice = kind == Kind.PRACTICE
-    position = place + 1
-    if is_practice:
-        position = place % study.practice_count + 1
-    elif study.practice_pass:
-        position -= Trial.objects.filter(session=session, kind=Kind.PRACTICE).count()
-    else:
-        position -= study.practice_count
+    practised = study.practice_count
+    if study.practice_pass and ahead[0].kind != Kind.PRACTICE:
+        practised = Trial.objects.filter(session=session, kind=Kind.PRACTICE).count()
     main_count = study.main_count
     if study.missed_exposure == MissedExposure.REPEAT:
         repeated = Trial.objects.filter(session=session, repeat_of__isnull=False)
         main_count += repeated.exclude(kind=Kind.PRACTICE).count()
+    return passage_make(ahead, practice_count=study.practice_count, practised=practised, main_count=main_count)
+
+
+def passage_make(ahead: Sequence[TrialAhead], *, practice_count: int, practised: int, main_count: int) -> Passage:
+    """Return where a session stands that waits for an answer.
+
+    Args:
+        ahead: The current trial and those that a browser may load beforehand.
+        practice_count: Trials of a try of practice.
+        practised: Trials of practice before the main part, in all tries.
+        main_count: Trials of the main part, those shown again among them.
+    """
+    current = ahead[0]
+    is_practice = current.kind == Kind.PRACTICE
+    position = current.position % practice_count + 1 if is_practice else current.position + 1 - practised
     return Passage(
         phase="practice" if is_practice else "main",
         position=position,
-        count=study.practice_count if is_practice else main_count,
-        trials=tuple(code for code, _, _ in ahead),
+        count=practice_count if is_practice else main_count,
+        trials=tuple(trial.code for trial in ahead),
         completion_code="",
-        is_first=place == 0,
+        is_first=current.position == 0,
         is_phase_start=position == 1,
     )

@@ -1,20 +1,40 @@
 """The bytes that a rater's browser gets."""
 
 import hashlib
+from typing import Final
 
 import structlog
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from structlog.contextvars import bind_contextvars
 
 from studies import images
 from studies.errors import PictureMissing, TrialUnknown
-from studies.models import Kind, Layout, RatingSession, Side, Study, Trial
+from studies.models import Kind, Layout, Photo, Response, Sample, Side, Study, Trial
+from studies.selectors.compiled import CompiledQuery
 from studies.selectors.photos import photos_judged
-from studies.selectors.pictures import picture_read
-from studies.selectors.sessions import AHEAD
+from studies.selectors.pictures import picture_open, picture_read
+from studies.selectors.sessions import AHEAD, session_get
 
 logger = structlog.get_logger(__name__)
 
 
-def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
+def _trial_query(session_code: str, trial_code: str) -> QuerySet[Trial, tuple[object, ...]]:
+    of_session = Response.objects.filter(trial__session=OuterRef("session")).order_by()
+    answered = of_session.values("trial__session").annotate(n=Count("pk")).values("n")
+    return (
+        Trial.objects.filter(session__code=session_code, code=trial_code)
+        .annotate(answered=Subquery(answered, output_field=IntegerField()))
+        .values_list(
+            *("pk", "position", "answered", "photo_side", "session__study__layout", "session_id", "session__study_id"),
+            *("photo__high_res", "photo__low_res", "pair__sample__picture"),
+        )
+    )
+
+
+_TRIAL: Final = CompiledQuery(_trial_query, "session_code", "trial_code")
+
+
+def stimulus_get(*, session_code: str, trial_code: str) -> bytes:
     """Return the images of a trial as raw values: the one shown first, then the second, and their input between them.
 
     The input is there only in the layout that shows it. Where one picture is shown alone, it is the first one, and the
@@ -27,33 +47,34 @@ def stimulus_get(*, session: RatingSession, trial_code: str) -> bytes:
         alone: the same for every trial.
 
     Raises:
+        SessionUnknown: If no session has this code.
         TrialUnknown: If the session has no such trial within that window.
         PictureMissing: If a picture's file cannot be read.
     """
-    answered = Trial.objects.filter(session=session, response__isnull=False).count()
-    window = range(max(0, answered - 1), answered + 1 + AHEAD)
-    trial = (
-        Trial.objects.filter(session=session, code=trial_code, position__in=window)
-        .select_related("photo", "pair__sample")
-        .first()
-    )
-    if trial is None:
+    rows = _TRIAL.rows(session_code=session_code, trial_code=trial_code)
+    if not rows:
+        session_get(code=session_code)
         raise TrialUnknown("This pair cannot be shown now; reload the page.")
-    files = [trial.photo.high_res, trial.pair.sample.picture]
-    if session.study.layout == Layout.INPUT_BETWEEN:
-        files.append(trial.photo.low_res)
+    [(trial, position, answered, photo_side, layout, session, study, high_res, low_res, picture)] = rows
+    bind_contextvars(study=study, session=session)
+    answered = answered or 0
+    if position not in range(max(0, answered - 1), answered + 1 + AHEAD):
+        raise TrialUnknown("This pair cannot be shown now; reload the page.")
+    files = [(Photo.high_res.field, high_res), (Sample.picture.field, picture)]
+    if layout == Layout.INPUT_BETWEEN:
+        files.append((Photo.low_res.field, low_res))
     try:
-        photo, sample, *between = (picture_read(file) for file in files)
-        sides = (photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)
-        if session.study.is_single:
+        photo, sample, *between = (picture_open(field.storage, name) for field, name in files)
+        sides = (photo, sample) if photo_side == Side.FIRST else (sample, photo)
+        if layout == Layout.SINGLE:
             return images.stimulus_bytes(sides[0])
         return images.stimulus_bytes(*sides, between=between[0] if between else None)
     except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG any of these
         logger.error(  # noqa: TRY400 -- the reason says it all; a traceback for each try would bury the log
             "picture_missing",
-            session=session.pk,
-            trial=trial.pk,
-            files=[file.name for file in files],
+            session=session,
+            trial=trial,
+            files=[name for _, name in files],
             reason=str(error),
         )
         raise PictureMissing(

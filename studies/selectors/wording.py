@@ -24,7 +24,7 @@ class Texts(NamedTuple):
 def texts_get(study: Study, *, language: str) -> Texts:
     """Return what raters read in a language: once a study was opened, what its design says."""
     if study.is_frozen:
-        frozen = _texts_frozen(study.design)
+        frozen = _texts_frozen(study.pk, study.design_sha256)
         if language in frozen:
             return frozen[language]
     written = {name: str(getattr(study, name)) for name in Texts._fields}
@@ -44,7 +44,11 @@ def texts_in_languages(study: Study) -> dict[str, dict[str, str]]:
     return {language: texts_get(study, language=language)._asdict() for language in languages}
 
 
-@lru_cache(maxsize=8)
-def _texts_frozen(design: str) -> dict[str, Texts]:
-    """Return the texts by language of a frozen design; none if it was frozen before designs had them."""
+@lru_cache(maxsize=64)
+def _texts_frozen(study: int, _design_sha256: str) -> dict[str, Texts]:
+    """Return the texts by language of a frozen design; none if it was frozen before designs had them.
+
+    A design may be megabytes long, so it is read once in a process: it cannot change under its hash.
+    """
+    design = Study.objects.values_list("design", flat=True).get(pk=study)
     return {language: Texts(**texts) for language, texts in json.loads(design).get("texts", {}).items()}

@@ -1,14 +1,29 @@
 """Answers are kept: when given, once, the first one."""
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Required, TypedDict, Unpack
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 
 from studies.errors import SessionEnded, StudyNotOpen, TrialNotCurrent, TrialUnknown
-from studies.models import ENDED, AsksFor, Kind, MissedExposure, RatingSession, Response, Side, StudyState, Trial
+from studies.models import (
+    ENDED,
+    AsksFor,
+    Kind,
+    MissedExposure,
+    RatingSession,
+    Response,
+    SessionState,
+    Side,
+    Study,
+    StudyState,
+    Trial,
+)
 from studies.protocols import exposure_missed
-from studies.selectors.sessions import Passage, passage_get
+from studies.selectors.ballots import Ballot
+from studies.selectors.sessions import AHEAD, Passage, passage_get, passage_make
 from studies.services.practice import practice_judge
 from studies.services.sessions import session_finish
 
@@ -39,32 +54,10 @@ class Recorded:
     passage: Passage
 
 
-def response_record(
-    *,
-    session: RatingSession,
-    trial_code: str,
-    chosen_side: Side,
-    rt_ms: int,
-    exposure_first_ms: float | None,
-    exposure_second_ms: float | None,
-    was_hidden: bool,
-    device_scale: int | None = None,
-    pixel_ratio: float | None = None,
-    frames_first: int | None = None,
-    frames_second: int | None = None,
-    frame_interval_ms: float | None = None,
-    lost_focus: bool = False,
-    focus_losses: int = 0,
-    automation: str = "",
-) -> Recorded:
-    """Keep the answer to the current trial; an answer to an earlier trial changes nothing and gets the same reply.
+class Measured(TypedDict, total=False):
+    """What the browser measured of a trial.
 
-    Args:
-        session: The session that answers.
-        trial_code: Code of the trial.
-        chosen_side: The side that the rater pressed in answer to the study's question: the one taken for the photo, or
-            for the sample if the question asks for that.
-        rt_ms: Reaction time from the moment the buttons could be used.
+    Attributes:
         exposure_first_ms: For how long the first image really showed, if the browser could tell.
         exposure_second_ms: The same for the second.
         was_hidden: Whether the page was hidden while images showed.
@@ -76,6 +69,103 @@ def response_record(
         lost_focus: Whether the page was without focus while images showed.
         focus_losses: How often the rater left the page, from the start of the trial to the answer.
         automation: Signs that a program drove the browser, parted by spaces.
+    """
+
+    exposure_first_ms: Required[float | None]
+    exposure_second_ms: Required[float | None]
+    was_hidden: Required[bool]
+    device_scale: int | None
+    pixel_ratio: float | None
+    frames_first: int | None
+    frames_second: int | None
+    frame_interval_ms: float | None
+    lost_focus: bool
+    focus_losses: int
+    automation: str
+
+
+def ballot_cast(
+    *, ballot: Ballot, trial_code: str, chosen_side: Side, rt_ms: int, **measured: Unpack[Measured]
+) -> Recorded | None:
+    """Keep the answer to the current trial where nothing else follows from it but the next one: most answers.
+
+    One statement keeps it, if the session is still under way and the study not closed, and locks nothing that another
+    session waits for. Whatever else may be the matter is `response_record`'s to tell: the end of the session or of
+    practice, a trial that is shown again, an answer sent twice.
+
+    Args:
+        ballot: Where the session stands.
+        trial_code: Code of the trial.
+        chosen_side: See `response_record`.
+        rt_ms: See `response_record`.
+        measured: See `Measured`.
+
+    Returns:
+        The reply; None if nothing was kept.
+    """
+    current, *later = ballot.ahead
+    may_judge = ballot.kind == Kind.PRACTICE and ballot.practice_pass
+    counts_anew = ballot.practice_pass or ballot.missed_exposure == MissedExposure.REPEAT
+    if trial_code != current.code or not later or may_judge or counts_anew:
+        return None
+    response = _response_make(
+        trial=ballot.trial,
+        kind=ballot.kind,
+        exposure_ms=ballot.exposure_ms,
+        asks_for=ballot.asks_for,
+        missed_exposure=ballot.missed_exposure,
+        chosen_side=chosen_side,
+        rt_ms=rt_ms,
+        measured=measured,
+    )
+    fields = Response._meta.concrete_fields  # noqa: SLF001 -- Django documents it, underscore and all
+    values = [field.get_db_prep_save(field.pre_save(response, add=True), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(_cast_sql(), [*values, ballot.session])
+        if cursor.rowcount != 1:
+            return None
+    feedback = None
+    if ballot.kind == Kind.PRACTICE:
+        feedback = Feedback(response.chosen_side == ballot.photo_side, Side(ballot.photo_side))
+    passage = passage_make(
+        later[: 1 + AHEAD],
+        practice_count=ballot.practice_count,
+        practised=ballot.practice_count,
+        main_count=ballot.main_count,
+    )
+    return Recorded(feedback, passage)
+
+
+@cache
+def _cast_sql() -> str:
+    """Return the statement that keeps a response, once, while its session is under way.
+
+    The lock on the session makes it wait for a rater who withdraws at the same moment, and look again.
+    """
+    models = (Response, RatingSession, Study)
+    response, session, study = (model._meta.db_table for model in models)  # noqa: SLF001 -- as above
+    columns = [str(field.column) for field in Response._meta.concrete_fields]  # noqa: SLF001 -- as above
+    lock = "FOR SHARE OF session" if connection.features.has_select_for_update_of else ""
+    return (
+        f"INSERT INTO {response} ({', '.join(columns)}) SELECT {', '.join(['%s'] * len(columns))} "  # noqa: S608 -- names of ours
+        f"FROM {session} AS session INNER JOIN {study} AS study ON study.id = session.study_id "
+        f"WHERE session.id = %s AND session.state = '{SessionState.ACTIVE}' AND study.state <> '{StudyState.CLOSED}' "
+        f"{lock} ON CONFLICT DO NOTHING"
+    )
+
+
+def response_record(
+    *, session: RatingSession, trial_code: str, chosen_side: Side, rt_ms: int, **measured: Unpack[Measured]
+) -> Recorded:
+    """Keep the answer to the current trial; an answer to an earlier trial changes nothing and gets the same reply.
+
+    Args:
+        session: The session that answers.
+        trial_code: Code of the trial.
+        chosen_side: The side that the rater pressed in answer to the study's question: the one taken for the photo, or
+            for the sample if the question asks for that.
+        rt_ms: Reaction time from the moment the buttons could be used.
+        measured: See `Measured`.
 
     Raises:
         TrialUnknown: If the session has no such trial.
@@ -89,40 +179,53 @@ def response_record(
         raise TrialUnknown("This pair does not belong to your session; reload the page.") from error
     if not hasattr(trial, "response"):
         study = session.study
-        is_missed = exposure_missed(
-            study.exposure_ms, exposure_first_ms, exposure_second_ms, frame_interval_ms=frame_interval_ms
+        response = _response_make(
+            trial=trial.pk,
+            kind=trial.kind,
+            exposure_ms=study.exposure_ms,
+            asks_for=study.asks_for,
+            missed_exposure=study.missed_exposure,
+            chosen_side=chosen_side,
+            rt_ms=rt_ms,
+            measured=measured,
         )
-        is_photo_asked = study.asks_for == AsksFor.PHOTO
-        is_judged = trial.kind != Kind.PRACTICE
-        _response_create(
-            session,
-            trial,
-            Response(
-                trial=trial,
-                chosen_side=chosen_side if is_photo_asked else chosen_side.other,
-                asked_for=study.asks_for,
-                rt_ms=rt_ms,
-                exposure_first_ms=exposure_first_ms,
-                exposure_second_ms=exposure_second_ms,
-                was_hidden=was_hidden,
-                device_scale=device_scale,
-                pixel_ratio=pixel_ratio,
-                frames_first=frames_first,
-                frames_second=frames_second,
-                frame_interval_ms=frame_interval_ms,
-                exposure_missed=is_missed,
-                is_set_aside=is_missed and is_judged and study.missed_exposure != MissedExposure.KEEP,
-                lost_focus=lost_focus,
-                focus_losses=focus_losses,
-                automation=automation,
-            ),
-        )
+        _response_create(session, trial, response)
     kept = Response.objects.get(trial=trial)
     feedback = None
     if trial.kind == Kind.PRACTICE:
         feedback = Feedback(kept.chosen_side == trial.photo_side, Side(trial.photo_side))
     session.refresh_from_db(fields=["state", "completion_code"])  # another copy of the last answer may have ended it
     return Recorded(feedback, passage_get(session))
+
+
+def _response_make(
+    *,
+    trial: int,
+    kind: str,
+    exposure_ms: int,
+    asks_for: str,
+    missed_exposure: str,
+    chosen_side: Side,
+    rt_ms: int,
+    measured: Measured,
+) -> Response:
+    """Return the response to a trial by the settings of its study, not saved."""
+    is_missed = exposure_missed(
+        exposure_ms,
+        measured["exposure_first_ms"],
+        measured["exposure_second_ms"],
+        frame_interval_ms=measured.get("frame_interval_ms"),
+    )
+    is_judged = kind != Kind.PRACTICE
+    return Response(
+        trial_id=trial,
+        chosen_side=chosen_side if asks_for == AsksFor.PHOTO else chosen_side.other,
+        asked_for=asks_for,
+        rt_ms=rt_ms,
+        exposure_missed=is_missed,
+        is_set_aside=is_missed and is_judged and missed_exposure != MissedExposure.KEEP,
+        **measured,
+    )
 
 
 def _response_create(session: RatingSession, trial: Trial, response: Response) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 from django.conf import settings
@@ -11,7 +13,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from studies import planning
-from studies.errors import ParticipantElsewhere, StudyFull, StudyNotOpen, TokenInvalid, gettext_noop
+from studies.errors import ParticipantElsewhere, PlanImpossible, StudyFull, StudyNotOpen, TokenInvalid, gettext_noop
 from studies.models import (
     Assignment,
     Condition,
@@ -30,6 +32,7 @@ from studies.models import (
 )
 from studies.models.choices import token_make
 from studies.recruitment import Arrival
+from studies.selectors.balance import balance_get
 from studies.selectors.behaviour import behaviour_get
 from studies.selectors.recruitment import entry_find, recruitment_get, taken_elsewhere
 from studies.selectors.sessions import still_running
@@ -144,13 +147,7 @@ def _session_create(
         session_check(study=study, origin=origin)
         tested = list(study.conditions.filter(role=Role.TEST).order_by("position"))
         condition = _condition_choose(study, tested, origin=origin, rng=rng)
-        planned = planning.plan_session(
-            pair_options(study, conditions=[c.pk for c in ([condition] if condition else tested)], origin=origin),
-            practice_count=study.practice_count,
-            test_count=study.test_count,
-            golden_count=study.golden_count,
-            rng=rng,
-        )
+        planned = _session_plan(study, [condition] if condition else tested, origin=origin, rng=rng)
         session = RatingSession.objects.create(
             study=study,
             rater=Rater.objects.create(origin=origin),
@@ -186,6 +183,22 @@ def _session_create(
     return session
 
 
+def _session_plan(
+    study: Study, conditions: Sequence[Condition], *, origin: Origin, rng: np.random.Generator
+) -> list[planning.PlannedTrial]:
+    """Plan a session from the pairs that were seen least; from all of them where these do not suffice."""
+    counts = {name: getattr(study, name) for name in ("practice_count", "test_count", "golden_count")}
+    balance = balance_get(study, origin=origin)
+    if balance is not None:
+        options = balance.options(conditions, most=2 * sum(counts.values()), rng=rng)
+        with suppress(PlanImpossible):
+            planned = planning.plan_session(options, **counts, rng=rng)
+            if len({trial.option.picture for trial in planned}) == len(planned):
+                return planned
+    options = pair_options(study, conditions=[condition.pk for condition in conditions], origin=origin)
+    return planning.plan_session(options, **counts, rng=rng)
+
+
 def _session_reopen(session: RatingSession) -> RatingSession:
     """Let a participant who gave the study back, and has come again, go on; if there still is a place."""
     session_check(study=session.study, origin=Origin(session.rater.origin))
@@ -203,7 +216,7 @@ def _study_lock(study: Study) -> Study:
         studies |= Study.objects.filter(
             owner=study.owner_id, pk__in=Recruitment.objects.filter(group=group).values("study")
         )
-    locked = {each.pk: each for each in studies.select_for_update().order_by("pk")}
+    locked = {each.pk: each for each in studies.defer("design").select_for_update().order_by("pk")}
     return locked[study.pk]
 
 

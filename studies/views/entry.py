@@ -227,7 +227,7 @@ def study_get(*, code: str) -> Study:
         StudyUnknown: If there is none.
     """
     try:
-        study = Study.objects.select_related("photo_set", "recruitment").get(code=code)
+        study = Study.objects.select_related("photo_set", "recruitment").defer("design").get(code=code)
     except Study.DoesNotExist as error:
         raise StudyUnknown(
             "The link may have been cut short. Open it once more, whole, or ask for it again where you found it."

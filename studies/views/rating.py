@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -13,12 +14,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from studies.errors import StudyNotOpen
 from studies.forms import ResponseForm
-from studies.models import ENDED, Layout, RatingSession, SessionState, Side, Study, StudyState
+from studies.models import ENDED, Layout, RatingSession, SessionState, Study, StudyState
 from studies.recruitment import Exit, mturk
+from studies.selectors.ballots import ballot_get
 from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
 from studies.selectors.sessions import Passage, passage_get, session_get
 from studies.selectors.wording import texts_get
-from studies.services.responses import response_record
+from studies.services.responses import ballot_cast, response_record
 from studies.views.errors import errors_as_json, errors_as_pages
 from studies.views.framing import frameable
 from studies.views.language import language_of_session
@@ -79,8 +81,13 @@ def _sides(study: Study) -> dict[str, str]:
 @errors_as_json
 def answer(request: HttpRequest, session_code: str) -> HttpResponse:
     """Keep an answer and say where the session stands now; after practice, also whether it was right."""
-    session = session_get(code=session_code)
-    language_of_session(session)
+    ballot = ballot_get(session_code=session_code)
+    session: RatingSession | None = None
+    if ballot is None:
+        session = session_get(code=session_code)
+        language_of_session(session)
+    else:
+        translation.activate(ballot.language)
     try:
         sent = json.loads(request.body)
     except (ValueError, RecursionError):
@@ -90,24 +97,11 @@ def answer(request: HttpRequest, session_code: str) -> HttpResponse:
     form = ResponseForm(sent)
     if not form.is_valid():
         return JsonResponse({"error": form.sentence()}, status=400)
-    given = form.cleaned_data
-    recorded = response_record(
-        session=session,
-        trial_code=given["trial"],
-        chosen_side=Side(given["chosen_side"]),
-        rt_ms=given["rt_ms"],
-        exposure_first_ms=given["exposure_first_ms"],
-        exposure_second_ms=given["exposure_second_ms"],
-        was_hidden=given["was_hidden"],
-        device_scale=given["device_scale"],
-        pixel_ratio=given["pixel_ratio"],
-        frames_first=given["frames_first"],
-        frames_second=given["frames_second"],
-        frame_interval_ms=given["frame_interval_ms"],
-        lost_focus=given["lost_focus"],
-        focus_losses=given["focus_losses"] or 0,
-        automation=given["automation"],
-    )
+    given = form.given()
+    recorded = ballot_cast(ballot=ballot, **given) if ballot else None
+    if recorded is None:
+        session = session or session_get(code=session_code)
+        recorded = response_record(session=session, **given)
     feedback = recorded.feedback
     told = None if feedback is None else {"correct": feedback.correct, "photo_side": feedback.photo_side}
     return JsonResponse({"feedback": told, "passage": passage_json(recorded.passage, session=session)})
@@ -140,19 +134,23 @@ def state_json(session: RatingSession) -> dict[str, Any]:
     }
 
 
-def passage_json(passage: Passage, *, session: RatingSession) -> dict[str, Any]:
+def passage_json(passage: Passage, *, session: RatingSession | None) -> dict[str, Any]:
     """Return where a session stands: phase, counts and opaque codes, the same for every pair.
 
     Where to go at the end, and with what code, is told once everything is kept, and not before.
+
+    Args:
+        passage: Where it stands.
+        session: The session; it may be left out where it is not finished.
     """
-    leads = exit_of(session) if passage.phase == "finished" else Exit()
+    leads = exit_of(session) if session and passage.phase == "finished" else Exit()
     return {
         "phase": passage.phase,
         "position": passage.position,
         "count": passage.count,
         "trials": passage.trials,
         "completion_code": leads.code,
-        "completion_url": completion_url(session, leads) if passage.phase == "finished" else "",
+        "completion_url": completion_url(session, leads) if session and passage.phase == "finished" else "",
         "is_first": passage.is_first,
         "is_phase_start": passage.is_phase_start,
     }

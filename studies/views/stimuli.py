@@ -3,7 +3,6 @@
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from studies.selectors.sessions import session_get
 from studies.selectors.stimuli import stimulus_get
 from studies.views.errors import errors_as_json
 
@@ -12,6 +11,6 @@ from studies.views.errors import errors_as_json
 @errors_as_json
 def stimulus(request: HttpRequest, session_code: str, trial_code: str) -> HttpResponse:
     """Answer with both pictures of a trial in one piece, under the same headers for every trial of a study."""
-    pictures = stimulus_get(session=session_get(code=session_code), trial_code=trial_code)
+    pictures = stimulus_get(session_code=session_code, trial_code=trial_code)
     headers = {"Cache-Control": "no-store, no-transform", "Content-Length": str(len(pictures))}
     return HttpResponse(pictures, content_type="application/octet-stream", headers=headers)

@@ -128,7 +128,7 @@ def test_one_picture_alone_is_judged_and_fool_rates_count_samples_only() -> None
             shown.append("photo" if is_real else "sample")
             with (trial.photo.high_res if is_real else trial.pair.sample.picture).open("rb") as file:
                 picture = images.decode(file.read(), name="picture")
-            assert stimulus_get(session=session, trial_code=trial.code) == picture.tobytes()
+            assert stimulus_get(session_code=session.code, trial_code=trial.code) == picture.tobytes()
         told = response_record(
             session=session,
             trial_code=trial.code,

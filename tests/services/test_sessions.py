@@ -201,18 +201,18 @@ def test_stimuli_hold_the_photo_on_its_side_and_only_near_ones_can_be_had() -> N
     trials = list(session.trials.select_related("photo", "pair__sample").order_by("position"))
     length = 32 * 32 * 3
     for trial in trials[:3]:
-        data = stimulus_get(session=session, trial_code=trial.code)
+        data = stimulus_get(session_code=session.code, trial_code=trial.code)
         first, second = data[:length], data[length:]
         assert len(data) == 2 * length
         photo = first if trial.photo_side == "first" else second
         assert photo == picture_read(trial.photo.high_res).tobytes()
     with pytest.raises(TrialUnknown):
-        stimulus_get(session=session, trial_code=trials[3].code)
+        stimulus_get(session_code=session.code, trial_code=trials[3].code)
     for _ in range(2):
         answer_current(session)
-    stimulus_get(session=session, trial_code=trials[3].code)
+    stimulus_get(session_code=session.code, trial_code=trials[3].code)
     with pytest.raises(TrialUnknown):
-        stimulus_get(session=session, trial_code=trials[0].code)
+        stimulus_get(session_code=session.code, trial_code=trials[0].code)
 
 
 def test_origin_tokens_are_bound_to_their_study_and_cannot_be_changed() -> None:

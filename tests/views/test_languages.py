@@ -91,7 +91,7 @@ def test_texts_of_an_open_study_are_those_of_its_design_whatever_is_translated_l
     study = make_open_study()
     design = json.loads(study.design)
     design["texts"]["de"]["question"] = "Welches, bitte?"
-    study.design = json.dumps(design)
+    Study.objects.filter(pk=study.pk).update(design=json.dumps(design))
     assert texts_get(study, language="de").question == "Welches, bitte?"
 
 

@@ -312,10 +312,23 @@ def test_pages_are_not_cached_and_not_framed(client: Client, session: RatingSess
 
 
 @pytest.mark.parametrize("state", [StudyState.OPEN, StudyState.PAUSED])
-def test_questions_of_one_answer_are_few(
-    client: Client, session: RatingSession, state: StudyState, django_assert_max_num_queries: Any
+def test_pictures_are_one_question_to_the_database_and_an_answer_two(
+    client: Client, session: RatingSession, state: StudyState, django_assert_num_queries: Any
 ) -> None:
     if state == StudyState.PAUSED:
         study_pause(study=session.study)
-    with django_assert_max_num_queries(14):
-        post(client, session, answer_body(current(session)))
+    code = current(session)
+    pictures = reverse("studies:stimulus", args=[session.code, code])
+    with django_assert_num_queries(1) as asked:
+        assert client.get(pictures).status_code == 200
+    assert asked.captured_queries[0]["sql"].startswith("SELECT")
+    with django_assert_num_queries(2) as asked:
+        assert post(client, session, answer_body(code)).status_code == 200
+    assert [query["sql"].split()[0] for query in asked.captured_queries] == ["SELECT", "INSERT"]
+
+
+def test_page_of_a_session_does_not_read_the_whole_design(client: Client, session: RatingSession) -> None:
+    client.get(reverse("studies:rate", args=[session.code]))  # its texts are read once in a process
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(reverse("studies:rate", args=[session.code])).status_code == 200
+    assert not [query["sql"] for query in asked if '"studies_study"."design",' in query["sql"]]
