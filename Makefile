@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test production lint format coverage ci chromium
+.PHONY: help demo test production faults lint format coverage ci chromium
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,11 @@ lint: $(VENV)/.stamp-dev ## Check style, types, direction of imports, templates 
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/mypy
 	$(BIN)/djlint --check --lint evalsite studies
+
+faults: export OMP_NUM_THREADS = 1
+faults: $(VENV)/.stamp-dev ## Kill and starve real parts of a site under load, and print the table of docs/reliability.md.
+	@tests/site/ensure_parts.sh
+	@$(BIN)/pytest -q -p no:randomly tests/faults $(ARGS)
 
 format: $(VENV)/.stamp-dev ## Put code and templates into the form that `make lint` asks for.
 	@$(BIN)/ruff check --fix .

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from celery import Celery
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_ready
+from celery import Celery, bootsteps
+from celery.signals import setup_logging, task_postrun, task_prerun
 from django.conf import settings
 from kombu.exceptions import ChannelError
 
@@ -67,7 +67,18 @@ def queue_lengths() -> dict[str, int]:
     return lengths
 
 
-@worker_ready.connect
-def _resume_work(**_kwargs: Any) -> None:
-    """Take up what a worker that was stopped left behind."""
-    app.send_task("studies.tasks.work_resume")
+class ResumeWork(bootsteps.StartStopStep):
+    """Take up what was left behind, whenever a worker has come to its queue: at its start, and when the queue is back.
+
+    So nothing hangs on the messages: those that a worker took to its grave, that the queue forgot, or that could not be
+    sent while it was away, are made anew from the rows.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, _consumer: Any) -> None:
+        """Ask any worker to look what waits."""
+        app.send_task("studies.tasks.work_resume")
+
+
+app.steps["consumer"].add(ResumeWork)

@@ -5,6 +5,13 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
+KEY_LENGTH = 50
+"""Characters of a secret key at least, as Django's own check asks."""
+KEY_CHARACTERS = 5
+"""Different ones at least."""
+
 
 def folders_create(*folders: Path) -> None:
     """Create folders, outer ones first, open to their owner only; those that exist are left as they are."""
@@ -34,3 +41,16 @@ def secret_key_load(path: Path) -> str:
         finally:
             Path(draft).unlink()
     return path.read_text(encoding="ascii")
+
+
+def secret_key_check(key: str) -> None:
+    """Refuse a key that can be guessed: whoever has it signs in as anybody.
+
+    Raises:
+        ImproperlyConfigured: If it is short, repeats a few characters, or was made for development.
+    """
+    if len(key) < KEY_LENGTH or len(set(key)) < KEY_CHARACTERS or key.startswith("django-insecure"):
+        raise ImproperlyConfigured(
+            f"EVALSITE_SECRET_KEY has {len(key)} characters, {len(set(key))} of them different, and a site that others "
+            f"reach needs {KEY_LENGTH} random ones: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+        )

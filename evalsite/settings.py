@@ -10,7 +10,7 @@ from typing import Any
 import environ
 from csp.constants import NONE, SELF
 
-from evalsite.embedded import folders_create, secret_key_load
+from evalsite.embedded import folders_create, secret_key_check, secret_key_load
 from evalsite.logging import logging_config
 
 env = environ.Env()
@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 # No GZipMiddleware, here or in a proxy, for what views answer: raters are shown a photo and a sample of equal length,
 # and compression would give each a length of its own. Static files are compressed by WhiteNoise, beforehand.
 MIDDLEWARE = [
+    "evalsite.headers.headers_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "evalsite.metrics.MetricsMiddleware",
@@ -86,7 +87,7 @@ AUTH_USER_MODEL = "studies.Researcher"
 LOGIN_URL = "admin:login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
@@ -181,6 +182,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 
 HTTPS = env.bool("EVALSITE_HTTPS", default=False)
+if HTTPS:  # a site that others reach
+    secret_key_check(SECRET_KEY)
 # Names of our own: another program's cookies of the same host would be taken for ours, and answered with new ones. With
 # the prefix, browsers keep a cookie only if this very host has set it over HTTPS.
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (f"{'__Host-' if HTTPS else ''}evalsite-{what}" for what in ("session", "csrf"))
@@ -211,6 +214,8 @@ if CELERY_BROKER_URL == "filesystem://":
         "polling_interval": 0.5,
     }
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # Commands to workers would pile up in the folder as files.
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 5}  # No page waits longer for a queue that is away.
 # Training waits in a queue of its own, so that a worker can be started for it alone (-Q training), beside one that
 # makes samples (-Q celery). A worker that is started without -Q serves both.
 CELERY_TASK_QUEUES = {
@@ -222,6 +227,7 @@ CELERY_TASK_ROUTES = {
     "studies.tasks.speed_measure": {"queue": "training"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # A worker waits for its queue as long as need be.
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True  # What a task achieves is a row (a sample is ready, or failed and why), not a result.
 # A task counts as done when it ends, not when it begins, and a worker takes one at a time: if a worker dies, Redis

@@ -131,20 +131,31 @@ def test_unsent_answer_survives_a_reload(page: Page, session: RatingSession, pag
 
 
 def test_trouble_of_the_server_is_waited_out(page: Page, session: RatingSession, page_errors: list[str]) -> None:
-    answers = iter([503, 500])
+    """Errors of the site, of a proxy without a site behind it, of a crowd, and connections that nobody takes."""
+    troubles = [500, 502, 503, 504, 429, 0, 200]
 
-    def fail_twice(route: Route) -> None:
-        status = next(answers, None)
+    def fail_at_first(route: Route) -> None:
+        status = troubles.pop(0) if troubles else None
         if status is None:
             route.continue_()
+        elif status == 0:
+            route.abort("connectionrefused")
         else:
             route.fulfill(status=status, body="<html>no JSON</html>")
 
-    page.route("**/answer", fail_twice)
+    page.route("**/answer", fail_at_first)
     start(page, session)
     rater.wait_for_choice(page)
     page.keyboard.press("ArrowLeft")
+    expect(page.get_by_text("Your answer is kept here and will be sent again.")).to_be_visible()
+    for _ in range(300):  # the pauses grow; a network that comes back ends them
+        page.evaluate("window.dispatchEvent(new Event('online'))")
+        page.wait_for_timeout(100)
+        if rater.progress(page) != "1 of 5":
+            break
     expect(page.locator("#progress-words")).to_have_text("2 of 5")
+    assert troubles == []
+    assert [answer.chosen_side for answer in rater.answers_of(session)] == ["first"]
     page_errors.clear()
 
 

@@ -4,7 +4,10 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from evalsite.embedded import folders_create, secret_key_load
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from evalsite.embedded import folders_create, secret_key_check, secret_key_load
 
 
 def test_secret_key_is_made_once_and_kept_for_its_owner_only(tmp_path: Path) -> None:
@@ -13,6 +16,17 @@ def test_secret_key_is_made_once_and_kept_for_its_owner_only(tmp_path: Path) -> 
     assert len(key) >= 50
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert secret_key_load(path) == key
+
+
+def test_secret_key_made_here_is_one_that_a_public_site_takes(tmp_path: Path) -> None:
+    secret_key_check(secret_key_load(tmp_path / "secret_key"))
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 60, "abcd" * 20, f"django-insecure-{'a1b2c3' * 10}"])
+def test_secret_key_that_can_be_guessed_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="needs 50 random ones") as refused:
+        secret_key_check(key)
+    assert not key or key not in str(refused.value)
 
 
 def test_each_site_has_a_secret_key_of_its_own(tmp_path: Path) -> None:

@@ -68,6 +68,15 @@ def test_https_makes_cookies_secure(tmp_path: Path, https: str, secure: bool) ->
     assert [name.startswith("__Host-") for name in cookies] == [secure, secure]
 
 
+def test_site_that_others_reach_does_not_start_with_a_key_that_can_be_guessed(tmp_path: Path) -> None:
+    environment = environment_with(tmp_path, EVALSITE_HTTPS="true", EVALSITE_SECRET_KEY="changeme")
+    command = [sys.executable, "-m", "django", "check"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode != 0
+    assert "EVALSITE_SECRET_KEY has 8 characters" in result.stderr
+    assert "changeme" not in result.stderr.splitlines()[-1]
+
+
 def test_deployment_check_has_nothing_to_say_about_a_production_site(tmp_path: Path) -> None:
     environment = environment_with(
         tmp_path, EVALSITE_HTTPS="true", EVALSITE_HSTS_SECONDS="31536000", EVALSITE_HSTS_SUBDOMAINS="true"

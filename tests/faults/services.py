@@ -1,99 +1,43 @@
-"""Services of one's own, to be killed and started again: PostgreSQL and Redis, each in a folder that is removed.
+"""Services that can be stopped and started again on the same port with what they had; and a small disk to be filled."""
 
-Both are the distribution's (Debian: `postgresql`, `redis-server`); `make services` installs them where it may.
-"""
-
-import os
-import pwd
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
-START_S = 60.0
-
-
-def port_find() -> int:
-    """Return a port on which nobody listens."""
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
-
-
-def wait_until(is_so: Callable[[], bool], *, what: str, timeout_s: float = START_S) -> None:
-    """Wait for a state.
-
-    Raises:
-        TimeoutError: If it has not come by then.
-    """
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not happen within {timeout_s:.0f} s.")
-        time.sleep(0.05)
-
-
-def is_listening(port: int) -> bool:
-    """Return whether somebody answers at a port of this machine."""
-    with closing(socket.socket()) as asked:
-        return asked.connect_ex(("127.0.0.1", port)) == 0
+from tests.site.parts import ROOT, as_postgres, listens, port_find, postgresql_command, wait_until
 
 
 class Postgres:
-    """A cluster of PostgreSQL with one empty database, on the TCP address of this machine alone."""
+    """A cluster of PostgreSQL with one empty database."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, port_find()
-        self.url = f"postgres://postgres@127.0.0.1:{self.port}/evalsite"
-        # The server refuses to run as root; whoever is root lets the distribution's account run it.
-        self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-        if os.geteuid() == 0:
-            shutil.chown(folder, self.user)
-        self._run(
-            "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "-D", folder / "data"
-        )
+        self.url = f"postgres://evalsite@127.0.0.1:{self.port}/evalsite"
+        if as_postgres():
+            shutil.chown(folder, "postgres")
+        self._run("initdb", "--no-sync", "--auth", "trust", "--username", "evalsite", "--encoding", "UTF8")
+        self.start()
+        with psycopg.connect(f"{self.url.removesuffix('evalsite')}postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE evalsite")
 
-    @staticmethod
-    def programs() -> Path:
-        """Return the folder of the newest version's programs.
-
-        Raises:
-            FileNotFoundError: If there is none.
-        """
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-        on_path = shutil.which("initdb")
-        if not found and on_path is None:
-            raise FileNotFoundError("PostgreSQL is not installed; run `make services`, or install it.")
-        return found[-1].parent if found else Path(str(on_path)).resolve().parent
-
-    def _run(self, program: str, *arguments: str | Path) -> None:
-        command = [str(self.programs() / program), *map(str, arguments)]
-        if os.geteuid() == 0:
-            command = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups", *command]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=self.folder)
-        if result.returncode:
-            raise RuntimeError(f"{program} failed: {result.stderr or result.stdout}")
+    def _run(self, name: str, *arguments: str) -> None:
+        command = [*as_postgres(), postgresql_command(name), "--pgdata", str(self.folder / "data"), *arguments]
+        subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL)
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections; the first time, make the database."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
-        log = self.folder / "log"
-        self._run("pg_ctl", "-D", self.folder / "data", "-l", log, "-o", options, "-w", "start")
-        with psycopg.connect(f"postgres://postgres@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
-            if connection.execute("SELECT 1 FROM pg_database WHERE datname = 'evalsite'").fetchone() is None:
-                connection.execute("CREATE DATABASE evalsite")
+        """Start the server and wait until it takes connections."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        self._run("pg_ctl", "--log", str(self.folder / "log"), "--options", options, "--wait", "start")
 
-    def stop(self, mode: str = "fast") -> None:
-        """Stop the server: `fast` ends connections in order, `immediate` is a crash."""
-        self._run("pg_ctl", "-D", self.folder / "data", "-m", mode, "-w", "stop")
+    def stop(self, mode: str) -> None:
+        """Stop the server: "fast" breaks connections and ends in order, "immediate" is a crash."""
+        self._run("pg_ctl", "--mode", mode, "--wait", "stop")
 
     @property
     def is_running(self) -> bool:
@@ -102,36 +46,61 @@ class Postgres:
 
 
 class Redis:
-    """A Redis server that writes each change to its disk, as `docs/operations.md` asks of a broker."""
+    """A Redis that keeps nothing on its disk: killed, it has forgotten what waited in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, port_find()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
+        self.start()
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
         program = shutil.which("redis-server")
         if program is None:
-            raise FileNotFoundError("Redis is not installed; run `make services`, or install redis-server.")
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
-        options += ["--appendonly", "yes", "--appendfsync", "always", "--loglevel", "warning"]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([program, *options], stdout=log, stderr=log)
-        wait_until(lambda: is_listening(self.port), what="The start of Redis")
+            raise RuntimeError("Redis is not installed; run tests/site/ensure_parts.sh.")
+        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_until(lambda: listens(self.port), what="Redis", process=self.process)
 
     def kill(self) -> None:
         """End it without a word."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
             self.process = None
 
 
+class Processes:
+    """Processes of a site that are killed and replaced."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.environment, self.log = environment, log
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, command: Sequence[str]) -> None:
+        """Start a process in a group of its own."""
+        with self.log.open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                command, env=self.environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self, name: str) -> None:
+        """Kill a process and all that it has started, none of which may put anything in order."""
+        process = self.running.pop(name)
+        subprocess.run(["kill", "-KILL", "--", f"-{process.pid}"])
+        process.wait()
+
+    def kill_all(self) -> None:
+        """Leave nothing behind."""
+        for name in list(self.running):
+            self.kill(name)
+
+
 @contextmanager
-def folder_of(prefix: str) -> Iterator[Path]:
-    """Give an empty folder that other accounts may enter, and remove it."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
+def folder_of(what: str) -> Iterator[Path]:
+    """Give an empty folder that other accounts may pass through, and remove it."""
+    folder = Path(tempfile.mkdtemp(prefix=f"evalsite-{what}-"))
     try:
         yield folder
     finally:
@@ -141,9 +110,8 @@ def folder_of(prefix: str) -> Iterator[Path]:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """Run a cluster of one's own."""
-    with folder_of("evalsite-postgres-") as folder:
+    with folder_of("postgres") as folder:
         server = Postgres(folder)
-        server.start()
         try:
             yield server
         finally:
@@ -153,11 +121,34 @@ def postgres() -> Iterator[Postgres]:
 
 @contextmanager
 def redis() -> Iterator[Redis]:
-    """Run a Redis server of one's own."""
-    with folder_of("evalsite-redis-") as folder:
+    """Run a Redis of one's own."""
+    with folder_of("redis") as folder:
         server = Redis(folder)
-        server.start()
         try:
             yield server
         finally:
             server.kill()
+
+
+@contextmanager
+def small_disk(*, megabytes: int) -> Iterator[Path]:
+    """Mount a disk of a few megabytes; only root may, so that the test is skipped for others."""
+    with folder_of("disk") as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+        if subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("this account may not mount a disk of its own")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def disk_fill(folder: Path) -> Path:
+    """Fill the disk of a folder to the last byte; return the file to be removed."""
+    ballast = folder / "ballast"
+    try:
+        with ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+    except OSError:
+        return ballast

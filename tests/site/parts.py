@@ -84,7 +84,7 @@ def running(
             process.wait()
 
 
-def _as_postgres() -> list[str]:
+def as_postgres() -> list[str]:
     """Return what to put before PostgreSQL's commands: it refuses to run as root."""
     return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"] if os.getuid() == 0 else []
 
@@ -111,10 +111,10 @@ def postgresql(folder: Path, *, logs: Path) -> Iterator[str]:
         account = pwd.getpwnam("postgres")
         os.chown(data, account.pw_uid, account.pw_gid)
     initdb = [postgresql_command("initdb"), "--pgdata", str(data), "--username", "evalsite", "--auth", "trust"]
-    subprocess.run([*_as_postgres(), *initdb, "--encoding", "UTF8", "--no-sync"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*as_postgres(), *initdb, "--encoding", "UTF8", "--no-sync"], check=True, stdout=subprocess.DEVNULL)
     settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    server = [*_as_postgres(), postgresql_command("postgres"), "-D", str(data), *options]
+    server = [*as_postgres(), postgresql_command("postgres"), "-D", str(data), *options]
     with running(server, log=logs / "postgresql.log") as process:
         ready = [postgresql_command("pg_isready"), "--quiet", "--host", "127.0.0.1", "--port", str(port)]
         wait_until(lambda: subprocess.run(ready).returncode == 0, what="PostgreSQL", process=process)
@@ -132,11 +132,11 @@ def redis(folder: Path, *, logs: Path) -> Iterator[str]:
     port = port_find()
     command = [server, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
     with running(command, log=logs / "redis.log") as process:
-        wait_until(lambda: _listens(port), what="Redis", process=process)
+        wait_until(lambda: listens(port), what="Redis", process=process)
         yield f"redis://127.0.0.1:{port}/0"
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with closing(socket.socket()) as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -157,7 +157,7 @@ def python(*arguments: str, environment: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def _worker(queues: str, name: str) -> list[str]:
+def worker_command(queues: str, name: str) -> list[str]:
     worker = [sys.executable, "-m", "celery", "--quiet", "-A", "evalsite", "worker", "--pool", "solo"]
     return [*worker, "--without-gossip", "--without-mingle", "--without-heartbeat", "-Q", queues, "-n", f"{name}@%h"]
 
@@ -192,13 +192,13 @@ def serving(
         server = stack.enter_context(running(gunicorn, log=logs / "gunicorn.log", environment=bound))
         for name, queues in workers.items():
             log = logs / f"{name}.log"
-            stack.enter_context(running(_worker(queues, name), log=log, environment=environment))
+            stack.enter_context(running(worker_command(queues, name), log=log, environment=environment))
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(f"{url}/readyz"), what="gunicorn", process=server)
+        wait_until(lambda: answers(f"{url}/readyz"), what="gunicorn", process=server)
         yield Site(url, USERNAME, PASSWORD, environment.get("EVALSITE_METRICS_TOKEN", ""), logs)
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
     try:
         urllib.request.urlopen(address, timeout=5).close()
     except (urllib.error.URLError, OSError):

@@ -4,6 +4,8 @@ import { pause } from "./timing.js";
 
 const PAUSES_MS = [1000, 2000, 4000, 8000, 15000, 30000];
 const PATIENCE_MS = 20000;
+/** What a proxy says of a crowd or a slow line, below 500 and no refusal: try again later. */
+const NOT_NOW = [408, 425, 429];
 
 /** The server understood and said no: asking again would not help. */
 export class Refused extends Error {
@@ -26,7 +28,7 @@ function pauseOrOnline(ms) {
 }
 
 /**
- * Ask until there is an answer. Network failures and 5xx are tried again with growing pauses, 4xx are thrown.
+ * Ask until there is an answer. Network failures, 5xx and “not now” are tried again with growing pauses, other 4xx thrown.
  *
  * An attempt ends when nothing has come for a while: a slow network may take its time, as long as it brings something.
  *
@@ -51,7 +53,7 @@ async function fetchPatiently(address, { read, ...options }, { onTrouble }) {
         signal: controller.signal,
       });
       if (response.ok) return await read(response, onLife);
-      if (response.status < 500) {
+      if (response.status < 500 && !NOT_NOW.includes(response.status)) {
         const reply = await response.json().catch(() => ({}));
         throw new Refused(response.status, reply.error ?? "");
       }
