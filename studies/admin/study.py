@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -32,11 +32,12 @@ from studies.admin import (
     study_sharing,
     study_steps,
 )
+from studies.admin.counts import counted
 from studies.admin.ownership import OwnedAdmin, researcher_of
 from studies.admin.photo_set import photos_take_in, upload_limits
 from studies.errors import EvalsiteError
 from studies.forms import StudyCreateForm
-from studies.models import FINISHED, Origin, PhotoSet, Study, StudyState
+from studies.models import FINISHED, Condition, Origin, PhotoSet, RatingSession, Study, StudyState
 from studies.selectors.photos import set_name_free
 from studies.services.photos import photo_set_create
 from studies.services.studies import study_create, study_delete
@@ -63,10 +64,9 @@ class StudyAdmin(OwnedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Study]:
         """Count the conditions and the sessions of each study."""
         studies: QuerySet[Study] = super().get_queryset(request)
-        finished = Q(sessions__rater__origin=Origin.PERSON, sessions__state__in=FINISHED)
+        sessions = RatingSession.objects.filter(rater__origin=Origin.PERSON, state__in=FINISHED)
         return studies.annotate(
-            condition_count=Count("conditions", distinct=True),
-            people_count=Count("sessions", filter=finished, distinct=True),
+            condition_count=counted(Condition.objects.all(), by="study"), people_count=counted(sessions, by="study")
         )
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
