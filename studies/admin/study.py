@@ -22,6 +22,7 @@ from studies.admin import (
     study_designs,
     study_exports,
     study_history,
+    study_live,
     study_page,
     study_pictures,
     study_plan,
@@ -33,6 +34,7 @@ from studies.admin import (
     study_steps,
 )
 from studies.admin.counts import counted
+from studies.admin.jobs import JobsDoor
 from studies.admin.ownership import OwnedAdmin, researcher_of
 from studies.admin.photo_set import photos_take_in, upload_limits
 from studies.errors import EvalsiteError
@@ -112,6 +114,9 @@ class StudyAdmin(OwnedAdmin):
             "plan_answer": ("plan/answer/", require_safe(study_plan.plan_answer_view)),
             "check": ("check/", require_safe(study_check.check_view)),
             "trial": ("check/trial.bin", require_safe(study_check.trial_view)),
+            "live": ("live/", study_live.live_view),
+            "live_parts": ("live/parts/", require_safe(study_live.live_parts_view)),
+            "live_rates": ("live/rates/", require_safe(study_live.live_rates_view)),
             "results": ("results/", study_results.results_view),
             "preview": ("preview/", require_safe(study_page.preview_view)),
             "progress": ("progress.json", require_safe(study_page.progress_view)),
@@ -158,7 +163,7 @@ class StudyAdmin(OwnedAdmin):
             path(tail, self.admin_site.admin_view(view), name=f"studies_study_{name}")
             for name, (tail, view) in planner.items()
         ]
-        return [importing, written, *planning, *addresses, *super().get_urls()]
+        return [importing, written, *planning, *JobsDoor(self).urls(), *addresses, *super().get_urls()]
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Make a study from the design in a file."""

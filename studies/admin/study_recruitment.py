@@ -13,7 +13,7 @@ from studies.services.recruitment import recruitment_change
 
 
 def recruitment_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
-    """Show and change the way in and the ways out; possible in every state."""
+    """Show and change the way in and the ways out; possible until the study is closed."""
     form = RecruitmentForm(request.POST if request.method == "POST" else None, instance=recruitment_get(study))
     if request.method == "POST" and form.is_valid():
         recruitment_change(recruitment=form.instance)

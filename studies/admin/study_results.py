@@ -112,10 +112,10 @@ def live_sections(request: HttpRequest, study: Study, table: ResultTable) -> lis
     return [live_section(live, table, reason=table.caution)] if live else []
 
 
-def tabs(study: Study, origin: Origin) -> list[tuple[str, str, bool]]:
-    """Return label, address and whether it is shown, of people's and of simulated raters' results."""
+def tabs(study: Study, origin: Origin, *, page: str = "results") -> list[tuple[str, str, bool]]:
+    """Return label, address and whether it is shown, of a page on people and of the same on simulated raters."""
     shown = [Origin.PERSON, *(o for o in origins_present(study) if o == Origin.SIMULATED)]
-    address = reverse("admin:studies_study_results", args=[study.pk])
+    address = reverse(f"admin:studies_study_{page}", args=[study.pk])
     labels = {Origin.PERSON: "People", Origin.SIMULATED: "Simulated raters"}
     return [(labels[o], f"{address}?origin={o.value}", o == origin) for o in shown]
 

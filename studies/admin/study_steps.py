@@ -92,6 +92,11 @@ STEPS = {
             (StudyState.OPEN,),
             lambda study: studies.study_pause(study=study),
             "Paused the study: nobody new can start, and those under way may finish.",
+            (
+                "Nobody new can start: the link tells newcomers to come back later.",
+                "Sessions that are under way may be finished, and count.",
+                "It can be opened to raters again at any time; nothing is lost.",
+            ),
         ),
         Step(
             "resume",

@@ -26,6 +26,9 @@ from studies.statistics.results import (
     session_flow,
 )
 from studies.statistics.results import (
+    Origin as OriginName,
+)
+from studies.statistics.results import (
     result_table as table_make,
 )
 from studies.statistics.sequential import LiveEstimate
@@ -99,6 +102,12 @@ def live_get(study: Study, table: ResultTable) -> dict[str, LiveEstimate]:
         alpha=table.alpha,
         estimand=table.estimand,
     )
+
+
+def rates_now(study: Study, *, origin: Origin) -> dict[str, LiveEstimate]:
+    """Return the confidence sequences of all votes that count by now, by slug."""
+    name: OriginName = "simulated" if origin == Origin.SIMULATED else "person"
+    return live_rates(votes_get(study, origin=origin), conditions=conditions_get(study), origin=name)
 
 
 def caution_get(study: Study, *, origin: Origin) -> str:

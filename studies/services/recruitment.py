@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from studies.errors import TokenInvalid
-from studies.models import FINISHED, About, ArrivalCount, PanelEntry, RatingSession, Recruitment, Study
+from studies.errors import StudyStateWrong, TokenInvalid
+from studies.models import FINISHED, About, ArrivalCount, PanelEntry, RatingSession, Recruitment, Study, StudyState
 from studies.recruitment import Arrival
 from studies.selectors.recruitment import recruitment_get
 from studies.services.events import changes_between, event_record, fields_named
@@ -81,10 +81,17 @@ def panel_ids_delete(*, before: datetime, study: Study | None = None) -> int:
 
 
 def recruitment_change(*, recruitment: Recruitment) -> None:
-    """Keep how raters come to a study and where they go, as it stands in the object, and what changed in the log."""
+    """Keep how raters come to a study and where they go, as it stands in the object, and what changed in the log.
+
+    Raises:
+        StudyStateWrong: If the study is closed: nobody comes any more, and what was true then stays on record.
+    """
     study = recruitment.study
     with transaction.atomic():
-        before = recruitment_get(Study.objects.select_for_update().get(pk=study.pk))
+        locked = Study.objects.select_for_update().get(pk=study.pk)
+        if locked.state == StudyState.CLOSED:
+            raise StudyStateWrong(f"“{study.title}” is closed; its recruitment can no longer change.")
+        before = recruitment_get(locked)
         recruitment.save()
         changes = changes_between(_named(before), _named(recruitment))
         if changes:

@@ -94,13 +94,14 @@ def samples_generate(*, keys: Sequence[int]) -> int:
     """Make pending samples and keep them with their pixel metrics; a failure is kept with its reason.
 
     Args:
-        keys: Primary keys of samples. Those that are no longer pending, or no longer there, are passed over.
+        keys: Primary keys of samples. Those that are no longer pending, or no longer there, or whose study is not
+            preparing any more, are passed over.
 
     Returns:
         How many were made.
     """
     samples = list(
-        Sample.objects.filter(pk__in=keys, status=SampleStatus.PENDING)
+        Sample.objects.filter(pk__in=keys, status=SampleStatus.PENDING, condition__study__state=StudyState.PREPARING)
         .select_related("condition__study__photo_set", "condition__bank", "photo")
         .order_by("condition", "pk")
     )

@@ -1,5 +1,6 @@
 """The researcher's pages in a real browser: what their script does, and that everybody can use them."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from studies import tasks, training
 from studies.admin.training import configs_ordered
 from studies.models import Origin, Researcher, Study, StudyState
+from studies.services.photo_uploads import photo_uploads_begin
 from studies.services.studies import ConditionSpec
 from tests.factories import (
     answer_current,
@@ -83,6 +85,9 @@ def test_pages_have_no_grave_fault_and_fit_the_screen(
     waiting = make_run(owner=researcher, photo_set=draft.photo_set)
     finished = in_state(make_run(owner=researcher, photo_set=draft.photo_set), "finished", step=20, reason="Finished.")
     empty = make_photo_set(owner=researcher, photos=0)
+    files = [("good.png", io.BytesIO(png_bytes(make_picture()))), ("broken.png", io.BytesIO(b"no picture"))]
+    (upload,) = photo_uploads_begin(photo_set=empty, files=files)
+    tasks.photo_upload_run(upload.pk)
     photo = draft.photo_set.photos.first()
     assert photo is not None
     addresses = [
@@ -101,6 +106,12 @@ def test_pages_have_no_grave_fault_and_fit_the_screen(
         address("open", ready),
         address("close", opened),
         address("history", opened),
+        address("live", opened),
+        address("live", opened) + "?origin=simulated",
+        address("pause", opened),
+        reverse("admin:studies_jobs"),
+        *(reverse("admin:studies_job", args=job) for job in (("training", running.pk), ("samples", ready.pk))),
+        reverse("admin:studies_job", args=["photos", upload.pk]),
         address("results", draft),
         address("results", opened),
         address("results", opened) + "?origin=simulated",

@@ -60,9 +60,8 @@ def test_pictures_come_as_a_zip_are_reported_on_and_taken_over_and_go_along_to_a
     page.get_by_role("button", name="Take over 3 pictures").click()
     expect(page.get_by_text("3 of 4 photos have a picture")).to_be_visible()
     expect(page.locator(".rp-sheet img")).to_have_count(3)
-    page.wait_for_function(
-        "[...document.querySelectorAll('.rp-sheet img')].every((image) => image.naturalWidth === 32)"
-    )
+    for picture in page.locator(".rp-sheet img").all():
+        expect(picture).to_have_js_property("naturalWidth", 32)
     assert_fits_and_is_accessible(page)
     page.goto(reverse("admin:studies_study_conditions", args=[study.pk]))
     assert_fits_and_is_accessible(page)

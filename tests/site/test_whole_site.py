@@ -47,7 +47,7 @@ def make_photos(page: Page, folder: Path, *, name: str, count: int, seed: int) -
         files.append(path)
     page.get_by_label("Photos, or one zip of photos").set_input_files(files)
     page.get_by_role("button", name="Upload").click()
-    expect(page.get_by_role("heading", name="What became of the upload")).to_be_visible()
+    expect(page.get_by_text(f"{count} pictures added.")).to_be_visible(timeout=60_000)  # the worker decodes them
 
 
 def make_study(page: Page, folder: Path, *, name: str) -> str:
