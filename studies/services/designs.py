@@ -24,6 +24,7 @@ from studies.models import (
     Role,
     Study,
     StudyPhoto,
+    StudySetup,
     UploadedPicture,
     Use,
 )
@@ -97,7 +98,7 @@ def design_import(
 
 
 def study_clone(*, study: Study, owner: Researcher, title: str, slug: str) -> Study:
-    """Make a draft like a study: settings, conditions, uploaded pictures, recruitment; no votes, no ids, no codes.
+    """Make a draft like a study: settings, conditions, uploaded pictures, recruitment, plan; no votes, ids or codes.
 
     Raises:
         django.core.exceptions.ValidationError: If the slug is taken, or the title or the slug cannot be used.
@@ -125,6 +126,10 @@ def study_clone(*, study: Study, owner: Researcher, title: str, slug: str) -> St
             # Codes belong to one study at the panel: an old one would end a new study's participants as the old one's.
             recruitment.exits, recruitment.sends_failed_attention = {}, False
             recruitment.save(force_insert=True)
+        setup = StudySetup.objects.filter(study=study).first()
+        if setup is not None:
+            setup.pk, setup.study, setup.steps_done = None, clone, []  # nobody has looked at the clone's steps yet
+            setup.save(force_insert=True)
     return clone
 
 

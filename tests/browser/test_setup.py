@@ -1,5 +1,7 @@
-"""The whole way of a study in a browser: from an empty database and a zip of pictures to votes and a closed study."""
+"""The whole way of a study in a browser: from an empty database and a zip of pictures to its bundle."""
 
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +57,7 @@ def vote(page: Page, *, practice: int, pairs: int) -> None:
 
 
 @pytest.mark.slow
-def test_study_goes_from_a_zip_of_pictures_to_votes_by_clicking(
+def test_study_goes_from_a_zip_of_pictures_to_its_bundle_by_clicking(
     page: Page, tmp_path: Path, live_server: Any, open_context: Callable[..., BrowserContext], page_errors: list[str]
 ) -> None:
     sign_in(page.context, make_researcher(), live_server)
@@ -124,7 +126,8 @@ def test_study_goes_from_a_zip_of_pictures_to_votes_by_clicking(
     expect(page.get_by_role("heading", name="Cost and time to expect")).to_be_visible()
     page.get_by_role("button", name="Next: make the samples").click()
     expect(page.locator(".rp-badge").first).to_have_text("ready")
-    assert page.locator(".rp-stage canvas").first.bounding_box()["width"] == 256  # type: ignore[index] # it is there
+    picture = page.locator(".rp-stage[data-drawn] canvas").first
+    expect(picture).to_have_css("width", "256px")  # 32 pixels, each eight times as wide: its true size
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Preview a session").click()
     vote(opened.value, practice=2, pairs=5)
@@ -153,3 +156,15 @@ def test_study_goes_from_a_zip_of_pictures_to_votes_by_clicking(
     expect(page.locator(".rp-badge").first).to_have_text("closed")
     page.goto(reverse("admin:studies_study_results", args=[study.pk]))
     expect(page.get_by_role("heading", name="Results by condition")).to_be_visible()
+
+    # The bundle, and its own command
+    page.get_by_role("button", name="Prepare the bundle").click(timeout=120_000)  # here tasks run within the request
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the bundle").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / study.slug
+    command = [sys.executable, "-m", "studies.statistics", "responses.csv", "--more"]
+    again = subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, check=True)
+    assert again.stdout == (folder / "tables" / "results.txt").read_text(encoding="utf-8")
+    assert "1 completed" in again.stdout

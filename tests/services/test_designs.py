@@ -25,6 +25,7 @@ from studies.models import (
     Researcher,
     Sample,
     Study,
+    StudySetup,
     StudyState,
     UploadedPicture,
 )
@@ -317,6 +318,7 @@ def test_clone_has_every_setting_and_nothing_of_the_raters() -> None:
     Recruitment.objects.create(
         study=study, panel="prolific", group="rooms", exits={"completed": "C1"}, sends_failed_attention=True
     )
+    StudySetup.objects.create(study=study, steps_done=["photos"], question={"goal": "half_width"}, currency="EUR")
     session = make_session(study)
     PanelEntry.objects.create(study=study, panel="prolific", participant="p1", session=session)
     site = Site(study.owner)
@@ -334,6 +336,7 @@ def test_clone_has_every_setting_and_nothing_of_the_raters() -> None:
     assert [c | {"digest": ""} for c in ours["conditions"]] == [c | {"digest": ""} for c in theirs["conditions"]]
     assert clone.recruitment.group == "rooms"
     assert (clone.recruitment.exits, clone.recruitment.sends_failed_attention) == ({}, False)
+    assert (clone.setup.steps_done, clone.setup.question, clone.setup.currency) == ([], {"goal": "half_width"}, "EUR")
     assert not RatingSession.objects.filter(study=clone).exists()
     assert not Sample.objects.filter(condition__study=clone).exists()
     assert not clone.panel_entries.exists()
