@@ -23,9 +23,12 @@ from studies.images import DEFAULT_LIMITS
 from studies.methods import METHODS, Method, Parameter, method_get
 from studies.models import (
     AsksFor,
+    Assignment,
     ComparisonFamily,
     Condition,
+    Feedback,
     Layout,
+    MissedExposure,
     PhotoSet,
     Recruitment,
     Researcher,
@@ -36,7 +39,7 @@ from studies.models import (
     TrainingRun,
 )
 from studies.models.study import EXPOSURE_LEAST_MS
-from studies.protocols import PRESETS, texts_of
+from studies.protocols import PRESETS, STAIRCASE, texts_of
 from studies.recruitment import MEANINGS, PANELS, Outcome, exit_check, mturk
 from studies.selectors.training import NETWORKS, checkpoint_choices, start_path
 from studies.services.studies import ConditionSpec
@@ -366,6 +369,84 @@ def single_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
     return problems
 
 
+def staircase_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
+    """Return what makes no sense where answers set the exposures, by field; takes what `single_problems` does."""
+    blocks = cleaned.get("staircase_blocks")
+    if not blocks:
+        return {}
+    problems: dict[str, str] = {}
+    if cleaned.get("layout") != Layout.SINGLE:
+        problems["staircase_blocks"] = (
+            "A staircase sets the exposure of pictures that are shown alone; take that layout, or 0 blocks."
+        )
+    elif cleaned.get("assignment") == Assignment.MIXED:
+        problems["staircase_blocks"] = (
+            "A staircase finds the exposure of one method; take one method a session, or 0 blocks."
+        )
+    if cleaned.get("missed_exposure") == MissedExposure.REPEAT:
+        problems["missed_exposure"] = (
+            "In a staircase each exposure follows from the answers before it, so that no picture can be shown again at "
+            "the end; keep such answers, or leave them out."
+        )
+    if (test := cleaned.get("test_count")) and test % (2 * blocks):
+        fits = -(-test // (2 * blocks)) * 2 * blocks
+        problems["test_count"] = (
+            f"Half of the pictures of each of {blocks} blocks are real, so there cannot be {test}; take {fits}."
+        )
+    start, least, most = (cleaned.get(f) for f in ("exposure_ms", "staircase_least_ms", "staircase_most_ms"))
+    if least is not None and most is not None and least >= most:
+        problems["staircase_most_ms"] = f"From {least} to {most} ms no exposure can move; take more."
+    elif start is not None and least is not None and most is not None and not least <= start <= most:
+        problems["exposure_ms"] = f"A staircase from {least} to {most} ms cannot begin at {start} ms; begin within it."
+    return problems | _steps_problems(cleaned)
+
+
+def _steps_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
+    """Return why the steps of a staircase hold nobody, if they do not."""
+    up, down, rights = (cleaned.get(f"staircase_{name}") for name in ("up_ms", "down_ms", "rights"))
+    if not (up and down and rights):
+        return {}
+    at = (up / (up + down)) ** (1 / rights)
+    if at > 0.5:
+        return {}
+    return {
+        "staircase_up_ms": (
+            f"Steps of {up} ms up and {down} ms down cancel at {100 * at:.0f} % right answers, and who guesses has "
+            "50 %, so that exposures would sink to the least; take more up than down, such as three times as much."
+        )
+    }
+
+
+def showing_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
+    """Return what makes no sense in how pictures are shown and told of, by field; takes what `single_problems` does."""
+    problems: dict[str, str] = {}
+    if cleaned.get("exposure_ms") == 0 and cleaned.get("layout") == Layout.SEQUENTIAL:
+        problems["exposure_ms"] = (
+            f"Images that come one after the other need a time: give at least {EXPOSURE_LEAST_MS} ms, or show them "
+            "side by side."
+        )
+    elif cleaned.get("exposure_ms") == 0 and cleaned.get("mask_count"):
+        problems["mask_count"] = (
+            f"{cleaned['mask_count']} masks cannot follow images that stay until the answer: give 0, or a time."
+        )
+    if (cleaned.get("feedback"), cleaned.get("missed_exposure")) == (Feedback.EVERY, MissedExposure.REPEAT):
+        problems["feedback"] = (
+            "A pair whose answer was told cannot be shown again: tell after practice only, or keep such answers."
+        )
+    return problems
+
+
+def protocol_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
+    """Return what makes no sense in a protocol, by field; takes what `single_problems` does."""
+    problems = showing_problems(cleaned) | staircase_problems(cleaned)
+    if cleaned.get("layout") == Layout.SINGLE:
+        problems |= single_problems(cleaned)
+    problems |= quality_problems(cleaned)
+    if cleaned.get("comparison_family") == ComparisonFamily.ALL_PAIRS and cleaned.get("reference_condition"):
+        problems["reference_condition"] = "All pairs are compared, so there is no reference; leave it empty."
+    return problems
+
+
 class RulesForm(AdminForm, forms.ModelForm):
     """Numbers of pairs and rules alone, for figures about them while they are being typed."""
 
@@ -404,7 +485,15 @@ class ProtocolForm(AdminForm, forms.ModelForm):
         (
             "A session",
             "How many pairs one rater sees.",
-            ("assignment", "practice_count", "practice_pass", "test_count", "golden_count", "raters_wanted"),
+            (
+                "assignment",
+                "practice_count",
+                "practice_pass",
+                "test_count",
+                "golden_count",
+                "feedback",
+                "raters_wanted",
+            ),
         ),
         (
             "Quality",
@@ -424,6 +513,11 @@ class ProtocolForm(AdminForm, forms.ModelForm):
                 "display_scale",
                 "kernel",
             ),
+        ),
+        (
+            "A staircase",
+            "Exposures that follow the answers, as in HYPE-time: longer after an error, shorter after a right answer.",
+            STAIRCASE,
         ),
         (
             "The analysis",
@@ -451,6 +545,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "practice_pass",
             "test_count",
             "golden_count",
+            "feedback",
             *QUALITY_FIELDS,
             "raters_wanted",
             "lead_in_ms",
@@ -461,6 +556,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "missed_exposure",
             "display_scale",
             "kernel",
+            *STAIRCASE,
             "stopping_rule",
             "comparison_family",
             "reference_condition",
@@ -472,6 +568,7 @@ class ProtocolForm(AdminForm, forms.ModelForm):
             "assignment": forms.RadioSelect,
             "kernel": forms.RadioSelect,
             "missed_exposure": forms.RadioSelect,
+            "feedback": forms.RadioSelect,
             "stopping_rule": forms.RadioSelect,
             "comparison_family": forms.RadioSelect,
             "consent_text": WrittenTextarea(attrs={"rows": 6}),
@@ -529,24 +626,8 @@ class ProtocolForm(AdminForm, forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Say the database's rules on golden pairs as sentences, and keep the numbers in the texts true."""
         cleaned = super().clean() or self.cleaned_data
-        for name, sentence in quality_problems(cleaned).items():
+        for name, sentence in protocol_problems(cleaned).items():
             self.add_error(name, sentence)
-        if cleaned.get("comparison_family") == ComparisonFamily.ALL_PAIRS and cleaned.get("reference_condition"):
-            self.add_error("reference_condition", "All pairs are compared, so there is no reference; leave it empty.")
-        if cleaned.get("exposure_ms") == 0 and cleaned.get("layout") == Layout.SEQUENTIAL:
-            self.add_error(
-                "exposure_ms",
-                f"Images that come one after the other need a time: give at least {EXPOSURE_LEAST_MS} ms, or show them "
-                "side by side.",
-            )
-        elif cleaned.get("exposure_ms") == 0 and cleaned.get("mask_count"):
-            self.add_error(
-                "mask_count",
-                f"{cleaned['mask_count']} masks cannot follow images that stay until the answer: give 0, or a time.",
-            )
-        if cleaned.get("layout") == Layout.SINGLE:
-            for name, sentence in single_problems(cleaned).items():
-                self.add_error(name, sentence)
         if not self.errors:
             before = texts_of({name: getattr(self.instance, name) for name in self.Meta.fields})
             after = texts_of(cleaned)

@@ -1,7 +1,7 @@
 """The plan of a session: which pairs a rater sees, in which order, and on which side the photo is."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -44,10 +44,12 @@ class PlannedTrial:
     Attributes:
         option: The pair.
         photo_side: "first" or "second".
+        block: Which block of a staircase it belongs to, from 1; 0 for none.
     """
 
     option: PairOption
     photo_side: str
+    block: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +126,7 @@ def plan_session(
     practice_count: int,
     test_count: int,
     golden_count: int,
+    block_count: int = 0,
     rng: np.random.Generator,
 ) -> list[PlannedTrial]:
     """Plan one session.
@@ -133,21 +136,28 @@ def plan_session(
     training example of two photos may be the same picture). Conditions come equally often; what is left over goes to
     the least seen. Within a condition the least seen pairs come first, ties at random; where several conditions share
     photos, those photos first of which most pairs wait, so that in the end no two are left that exclude each other. In
-    each kind the photo is first in half of the trials, as nearly in each condition as can be.
+    each kind the photo is first in half of the trials, as nearly in each condition as can be; with blocks, in half of
+    each.
 
     Args:
         options: Every pair that this session may show: of one condition, or of all.
         practice_count: Practice trials.
         test_count: Test trials.
         golden_count: Golden trials, at most `test_count`.
+        block_count: Blocks of a staircase, of equally many test trials; 0 for none. They have no golden trials.
         rng: Source of every random choice.
 
     Returns:
         The trials in order: practice, then test and golden.
 
     Raises:
-        PlanImpossible: If there are too few photos for the counts.
+        PlanImpossible: If there are too few photos for the counts, or blocks would not be alike.
     """
+    if block_count and (test_count % (2 * block_count) or golden_count):
+        raise PlanImpossible(
+            f"{block_count} blocks with as many real as fake pictures cannot be made of {test_count} test and "
+            f"{golden_count} golden ones; take a multiple of {2 * block_count}, and no golden ones."
+        )
     used_photos: set[int] = set()
     used_pictures: set[str] = set()
     chosen = {
@@ -162,6 +172,8 @@ def plan_session(
         for kind, count in (("test", test_count), ("golden", golden_count), ("practice", practice_count))
     }
     trials = {kind: _sides_assign(picked, rng=rng) for kind, picked in chosen.items()}
+    if block_count:
+        return trials["practice"] + _blocks_deal(trials["test"], block_count=block_count, rng=rng)
     return trials["practice"] + _golden_spread(trials["test"], trials["golden"], rng=rng)
 
 
@@ -282,6 +294,17 @@ def _sides_assign(options: Sequence[PairOption], *, rng: np.random.Generator) ->
     sides = ("first", "second") if rng.integers(2) else ("second", "first")
     trials = [PlannedTrial(option, sides[i % 2]) for i, option in enumerate(by_condition)]
     return [trials[i] for i in rng.permutation(len(trials))]
+
+
+def _blocks_deal(trials: Sequence[PlannedTrial], *, block_count: int, rng: np.random.Generator) -> list[PlannedTrial]:
+    """Deal trials in random order to blocks, as many of each side to each, and shuffle every block."""
+    each = len(trials) // (2 * block_count)
+    by_side = [[trial for trial in trials if trial.photo_side == side] for side in ("first", "second")]
+    dealt: list[PlannedTrial] = []
+    for place in range(block_count):
+        block = [trial for side in by_side for trial in side[place * each : (place + 1) * each]]
+        dealt += [replace(block[i], block=place + 1) for i in rng.permutation(len(block))]
+    return dealt
 
 
 def _golden_spread(

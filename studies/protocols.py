@@ -61,6 +61,11 @@ SHOWING = {
 }
 """By layout: for a time, and without limit."""
 
+SHOWING_IN_STAIRCASE = gettext_noop("You will see one picture at a time, for a moment: {least} to {most} s.")
+STAIRCASE_MOVES = gettext_noop(
+    "Right answers make the moment shorter and mistakes make it longer, so that it is hard for everybody."
+)
+
 TRUTH = gettext_noop("One was taken by a camera; the other comes from a computer.")
 TRUTH_BESIDE_INPUT = gettext_noop(
     "Of the other two, one was taken by a camera; the other was made from the coarse one by a computer."
@@ -118,17 +123,34 @@ def texts_of(settings: Mapping[str, str | int], tongue: Tongue = ENGLISH) -> dic
 
 def instructions(settings: Mapping[str, str | int], tongue: Tongue = ENGLISH) -> str:
     """Return what raters read before they begin: what they will see, what is asked, and how many pairs come."""
-    layout, asks_for, exposure_ms = str(settings["layout"]), str(settings["asks_for"]), int(settings["exposure_ms"])
+    layout, asks_for = str(settings["layout"]), str(settings["asks_for"])
     practice, main = int(settings["practice_count"]), int(settings["test_count"]) + int(settings["golden_count"])
     is_beside_input, is_single = layout == "input_between", layout == "single"
-    showing = tongue.gettext(SHOWING[layout][exposure_ms == 0]).format(seconds=f"{exposure_ms / 1000:g}")
+    showing = _showing(settings, tongue)
     truth = tongue.gettext(TRUTH_ALONE if is_single else TRUTH_BESIDE_INPUT if is_beside_input else TRUTH)
     asking = tongue.gettext(
         ASKING_ALONE if is_single else (ASKING_BESIDE_INPUT if is_beside_input else ASKING)[asks_for]
     )
     patience = tongue.gettext("There is no time limit for your answer. If you are not sure, guess.")
-    count = (_pictures_counted if is_single else _pairs_counted)(practice, main, tongue)
-    return f"{showing} {truth}\n\n{asking} {patience}\n\n{count}"
+    last = [(_pictures_counted if is_single else _pairs_counted)(practice, main, tongue)]
+    if (blocks := int(settings["staircase_blocks"])) > 1:
+        last.append(tongue.gettext("They come in {count} blocks, and you can rest between them.").format(count=blocks))
+    if settings["feedback"] == "every":
+        last.append(tongue.gettext("After each answer you are told whether you were right."))
+    return f"{showing} {truth}\n\n{asking} {patience}\n\n{' '.join(last)}"
+
+
+def _showing(settings: Mapping[str, str | int], tongue: Tongue) -> str:
+    """Return what is on the screen, and for how long."""
+
+    def seconds(name: str) -> str:
+        return f"{int(settings[name]) / 1000:g}"
+
+    if settings["staircase_blocks"]:
+        limits = {"least": seconds("staircase_least_ms"), "most": seconds("staircase_most_ms")}
+        return f"{tongue.gettext(SHOWING_IN_STAIRCASE).format(**limits)} {tongue.gettext(STAIRCASE_MOVES)}"
+    sentence = SHOWING[str(settings["layout"])][settings["exposure_ms"] == 0]
+    return tongue.gettext(sentence).format(seconds=seconds("exposure_ms"))
 
 
 def _pairs_counted(practice: int, main: int, tongue: Tongue) -> str:
@@ -165,20 +187,34 @@ ANSWER_MS = 1_500
 LOOK_MS = 3_000
 """How long pictures without a limit are looked at, likewise."""
 
+TELLING_MS = 1_000
+"""For how long a rater is told after an answer that counts, likewise; the trial page waits as long."""
+
+STAIRCASE = (
+    "staircase_blocks",
+    "staircase_least_ms",
+    "staircase_most_ms",
+    "staircase_up_ms",
+    "staircase_down_ms",
+    "staircase_rights",
+)
+"""Settings of exposures that follow the answers."""
+
 TIMING = (
     "practice_count",
     "test_count",
     "golden_count",
     "layout",
+    "feedback",
     "lead_in_ms",
     "exposure_ms",
     "gap_ms",
     "mask_count",
     "mask_ms",
 )
-"""Settings that decide how long a session takes."""
+"""Settings that decide how long a session takes. A staircase is taken to stay where it begins."""
 
-TEXT_SETTINGS = ("asks_for", *TIMING)
+TEXT_SETTINGS = ("asks_for", *TIMING, *STAIRCASE)
 """Settings that the protocols' own texts speak of."""
 
 
@@ -188,11 +224,14 @@ def session_minutes(settings: Mapping[str, str | int]) -> int:
     Args:
         settings: Those named in `TIMING`.
     """
-    number = {name: int(settings[name]) for name in TIMING if name != "layout"}
+    number = {name: int(settings[name]) for name in TIMING if name not in {"layout", "feedback"}}
     picture_ms = (number["exposure_ms"] or LOOK_MS) + number["mask_count"] * number["mask_ms"]
     shown_ms = 2 * picture_ms + number["gap_ms"] if settings["layout"] == "sequential" else picture_ms
-    pairs = number["practice_count"] + number["test_count"] + number["golden_count"]
-    return max(1, round(pairs * (number["lead_in_ms"] + shown_ms + ANSWER_MS) / 60_000))
+    main = number["test_count"] + number["golden_count"]
+    all_ms = (number["practice_count"] + main) * (number["lead_in_ms"] + shown_ms + ANSWER_MS)
+    if settings["feedback"] == "every":
+        all_ms += main * TELLING_MS
+    return max(1, round(all_ms / 60_000))
 
 
 FRAMES_MISSED = 2
@@ -233,9 +272,16 @@ _FOUNDING: dict[str, str | int] = {
     "test_count": 40,
     "golden_count": 5,
     "golden_misses_allowed": 0,
+    "feedback": "practice",
     "lead_in_ms": 900,
     "exposure_ms": 1000,
     "gap_ms": 600,
+    "staircase_blocks": 0,
+    "staircase_least_ms": 100,
+    "staircase_most_ms": 1000,
+    "staircase_up_ms": 30,
+    "staircase_down_ms": 10,
+    "staircase_rights": 1,
     "mask_count": 0,
     "mask_ms": 30,
     "missed_exposure": "keep",
@@ -348,6 +394,30 @@ PRESETS: dict[str, Preset] = {
             "lead_in_ms": 500,
             "exposure_ms": 0,
             "gap_ms": 0,
+            "raters_wanted": 30,
+        },
+    ),
+    "hype_time": Preset(
+        slug="hype_time",
+        label="HYPE-time: one picture for a moment that answers make shorter or longer; one method a session",
+        source="Zhou et al. 2019 (HYPE), arXiv 1904.01121, HYPE-time: 3 blocks of 150 single pictures, half of them "
+        "real, a countdown of 1500 ms, an exposure of 100 to 1000 ms that begins at 500, 4 masks of 30 ms, feedback "
+        "after every answer, 30 raters a model. It prints steps of 10 ms up and 30 ms down, with which exposures do "
+        "not settle at its 75 % right: here they are 30 up and 10 down (docs/decisions/0009). The masks are noise "
+        "instead of synthesised texture; the real pictures are the photos of the study.",
+        settings=_FOUNDING
+        | {
+            "layout": "single",
+            "question": gettext_noop("Is this picture real or fake?"),
+            "practice_count": 0,
+            "test_count": 450,
+            "golden_count": 0,
+            "feedback": "every",
+            "lead_in_ms": 1500,
+            "exposure_ms": 500,
+            "gap_ms": 0,
+            "staircase_blocks": 3,
+            "mask_count": 4,
             "raters_wanted": 30,
         },
     ),

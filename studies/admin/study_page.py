@@ -322,8 +322,9 @@ def timeline(study: Study) -> list[Moment]:
 
     Widths follow the square root of the durations, so that short parts can still be read.
     """
+    varying = (study.staircase_least_ms, study.staircase_most_ms) if study.staircase_blocks else ()
     masks = [("masks", study.mask_count * study.mask_ms, "blank")] if study.mask_count else []
-    parts = [("mark", study.lead_in_ms, "blank")]
+    parts = [("countdown" if varying else "mark", study.lead_in_ms, "blank")]
     if study.layout == Layout.SEQUENTIAL:
         parts += [("1st image", study.exposure_ms, "image"), *masks, ("blank", study.gap_ms, "blank")]
         parts += [("2nd image", study.exposure_ms, "image"), *masks]
@@ -336,6 +337,8 @@ def timeline(study: Study) -> list[Moment]:
     for (label, duration_ms, kind), root in zip(parts, roots, strict=True):
         width = TIMELINE_WIDTH * root / sum(roots)
         duration = "no limit" if kind == "answer" else f"{duration_ms} ms"
+        if varying and kind == "image":
+            duration = "{} to {} ms".format(*varying)
         moments.append(Moment(label, duration, kind, round(x, 1), round(width - 4, 1), round(x + (width - 4) / 2, 1)))
         x += width
     return moments

@@ -18,6 +18,7 @@ from studies.statistics.quality import (
     operating_figures,
     practice_figures,
 )
+from studies.statistics.staircase import Staircase
 
 EXPOSURE_LEAST_MS = 50
 
@@ -77,6 +78,13 @@ class MissedExposure(models.TextChoices):
     KEEP = "keep", "keep it, marked"
     REPEAT = "repeat", "leave it out of the table, and show the pair once more at the end"
     LEAVE_OUT = "leave_out", "leave it out of the table"
+
+
+class Feedback(models.TextChoices):
+    """After which answers a rater is told whether they were right."""
+
+    PRACTICE = "practice", "after practice"
+    EVERY = "every", "after every answer"
 
 
 class ComparisonFamily(models.TextChoices):
@@ -153,7 +161,13 @@ class Study(models.Model):
         "test pairs",
         default=40,
         validators=[MinValueValidator(1), MaxValueValidator(500)],
-        help_text="Counted, without feedback.",
+        help_text="Counted.",
+    )
+    feedback = models.CharField(
+        max_length=8,
+        choices=Feedback,
+        default=Feedback.PRACTICE,
+        help_text="After practice the pictures are shown again; after answers that count, a word for a second.",
     )
     golden_count = models.PositiveSmallIntegerField(
         "golden pairs", default=5, validators=[MaxValueValidator(100)], help_text="Obvious pairs that show attention."
@@ -232,7 +246,41 @@ class Study(models.Model):
         "exposure, ms",
         default=1000,
         validators=[exposure_check, MaxValueValidator(60_000)],
-        help_text="For how long each image shows. Side by side, or alone, 0 means until the answer.",
+        help_text="For how long each image shows. Side by side, or alone, 0 means until the answer. With a staircase, "
+        "the exposure at which each block begins.",
+    )
+    staircase_blocks = models.PositiveSmallIntegerField(
+        "blocks",
+        default=0,
+        validators=[MaxValueValidator(20)],
+        help_text="Parts of the session that each begin anew at the exposure above; 0 for no staircase.",
+    )
+    staircase_least_ms = models.PositiveIntegerField(
+        "least exposure, ms",
+        default=100,
+        validators=[MinValueValidator(EXPOSURE_LEAST_MS), MaxValueValidator(60_000)],
+    )
+    staircase_most_ms = models.PositiveIntegerField(
+        "longest exposure, ms",
+        default=1000,
+        validators=[MinValueValidator(EXPOSURE_LEAST_MS), MaxValueValidator(60_000)],
+    )
+    staircase_up_ms = models.PositiveSmallIntegerField(
+        "step up, ms",
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000)],
+        help_text="An error makes the next exposure longer by so much.",
+    )
+    staircase_down_ms = models.PositiveSmallIntegerField(
+        "step down, ms",
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000)],
+        help_text="A right answer makes it shorter by so much. Three times as far up as down holds raters at 75 %.",
+    )
+    staircase_rights = models.PositiveSmallIntegerField(
+        "right answers in a row for a step down",
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(10)],
     )
     gap_ms = models.PositiveIntegerField(
         "gap, ms",
@@ -339,6 +387,28 @@ class Study(models.Model):
             models.CheckConstraint(
                 condition=Q(missed_exposure__in=MissedExposure.values), name="study_missed_exposure_known"
             ),
+            models.CheckConstraint(condition=Q(feedback__in=Feedback.values), name="study_feedback_known"),
+            models.CheckConstraint(
+                condition=~Q(feedback="every", missed_exposure="repeat"), name="study_told_pair_is_not_repeated"
+            ),
+            models.CheckConstraint(
+                condition=Q(staircase_blocks=0)
+                | (Q(layout="single", assignment="one_condition") & ~Q(missed_exposure="repeat")),
+                name="study_staircase_of_single_pictures",
+            ),
+            models.CheckConstraint(
+                condition=Q(staircase_blocks=0)
+                | Q(exposure_ms__gte=F("staircase_least_ms"), exposure_ms__lte=F("staircase_most_ms")),
+                name="study_staircase_starts_within_limits",
+            ),
+            models.CheckConstraint(
+                condition=Q(staircase_up_ms__gt=0, staircase_down_ms__gt=0, staircase_rights__gt=0),
+                name="study_staircase_moves",
+            ),
+            models.CheckConstraint(
+                condition=Q(staircase_rights__gt=1) | Q(staircase_up_ms__gt=F("staircase_down_ms")),
+                name="study_staircase_holds_raters",
+            ),
             models.CheckConstraint(condition=Q(test_count__gt=0), name="study_test_positive"),
             models.CheckConstraint(condition=Q(display_scale__gt=0), name="study_scale_positive"),
             models.CheckConstraint(condition=Q(stopping_rule__in=StoppingRule.values), name="study_stopping_known"),
@@ -364,6 +434,25 @@ class Study(models.Model):
     def is_single(self) -> bool:
         """Return whether a trial shows one picture of its pair alone, to be judged real or fake."""
         return self.layout == Layout.SINGLE
+
+    @property
+    def staircase(self) -> Staircase | None:
+        """Return the rule that sets exposures, if answers do."""
+        if not self.staircase_blocks:
+            return None
+        return Staircase(
+            start_ms=self.exposure_ms,
+            least_ms=self.staircase_least_ms,
+            most_ms=self.staircase_most_ms,
+            up_ms=self.staircase_up_ms,
+            down_ms=self.staircase_down_ms,
+            rights=self.staircase_rights,
+        )
+
+    @property
+    def block_count(self) -> int:
+        """Return the number of pictures in a block of the staircase; 0 without one."""
+        return self.test_count // self.staircase_blocks if self.staircase_blocks else 0
 
     @property
     def minutes(self) -> int:

@@ -19,6 +19,9 @@ class Trial(models.Model):
     kind = models.CharField(max_length=8, choices=Kind)
     photo_side = models.CharField(max_length=6, choices=Side)
     code = models.CharField(max_length=22, unique=True, default=token_make, editable=False)
+    block = models.PositiveSmallIntegerField(
+        default=0, help_text="Which block of the staircase it belongs to, from 1; 0 for none."
+    )
     repeat_of = models.OneToOneField(
         "self",
         models.CASCADE,
@@ -56,6 +59,9 @@ class Response(models.Model):
     )
     asked_for = models.CharField(max_length=6, choices=AsksFor, default=AsksFor.PHOTO)
     rt_ms = models.PositiveIntegerField(help_text="From the moment the buttons could be used.")
+    exposure_asked_ms = models.PositiveIntegerField(
+        null=True, help_text="Exposure asked for; 0 for until the answer. Empty before it was kept: the study's then."
+    )
     exposure_first_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
     exposure_second_ms = models.FloatField(null=True, help_text="As achieved by the browser.")
     frames_first = models.PositiveIntegerField(null=True, help_text="Frames on which it was seen.")

@@ -112,12 +112,18 @@ def _task(protocol: Mapping[str, Any]) -> str:
     layout = LAYOUTS[protocol.get("layout", "sequential")]
     until = "" if protocol["exposure_ms"] else ", until the rater answered"
     shown = f", for {protocol['exposure_ms']} ms" if protocol["exposure_ms"] else ""
-    parts = [f"after a fixation mark of {protocol['lead_in_ms']} ms"] if protocol["lead_in_ms"] else []
-    if protocol.get("layout", "sequential") == "sequential":
+    mark = "a fixation mark"
+    if protocol.get("staircase_blocks"):
+        least, most = (protocol[f"staircase_{end}_ms"] for end in ("least", "most"))
+        shown, mark = f", for {least} to {most} ms, as a staircase set it", "a countdown"
+    parts = [f"after {mark} of {protocol['lead_in_ms']} ms"] if protocol["lead_in_ms"] else []
+    is_sequential = protocol.get("layout", "sequential") == "sequential"
+    if is_sequential:
         shown = f"{shown} each"
-        if protocol.get("mask_count"):
-            masks = _counted(protocol["mask_count"], "mask", "masks")
-            shown += f", followed by {masks} of {protocol['mask_ms']} ms"
+    if protocol.get("mask_count"):
+        masks = _counted(protocol["mask_count"], "mask", "masks")
+        shown += f", followed by {masks} of {protocol['mask_ms']} ms"
+    if is_sequential:
         gap = f"a blank of {protocol['gap_ms']} ms" if protocol["gap_ms"] else "no pause"
         parts.append(f"with {gap} between them")
     question = protocol["question"]
@@ -133,7 +139,25 @@ def _task(protocol: Mapping[str, Any]) -> str:
         f"{', ' + ' and '.join(parts) if parts else ''}, enlarged {scale} times where the screen had room ({kernel} "
         f"interpolation). The rater answered, without limit of time, the question “{question}”"
     )
-    return sentence + ("" if question[-1:] in "?.!" else ".") + asked
+    return sentence + ("" if question[-1:] in "?.!" else ".") + asked + _staircase(protocol)
+
+
+def _staircase(protocol: Mapping[str, Any]) -> str:
+    """Return how answers set the exposures, if they did."""
+    if not protocol.get("staircase_blocks"):
+        return ""
+    up, down, rights = (protocol[f"staircase_{name}"] for name in ("up_ms", "down_ms", "rights"))
+    settles_at = (up / (up + down)) ** (1 / rights)
+    lowers = "a right answer" if rights == 1 else f"{rights} right answers in a row"
+    began = (
+        f"Each of {protocol['staircase_blocks']} blocks began at {protocol['exposure_ms']} ms"
+        if protocol["staircase_blocks"] > 1
+        else f"Exposures began at {protocol['exposure_ms']} ms"
+    )
+    return (
+        f" {began}; an error made the next exposure {up} ms longer, and {lowers} made it {down} ms shorter, so that "
+        f"{100 * settles_at:.3g} % right answers hold it."
+    )
 
 
 def _session(design: Design) -> str:
@@ -162,6 +186,7 @@ def _session(design: Design) -> str:
         if protocol["golden_count"]
         else ""
     )
+    told = "with feedback after every answer" if protocol.get("feedback") == "every" else "without feedback"
     balance = (
         "No photograph came twice in a session, nor together with a picture made from it. Half of the pictures were "
         "photographs, as raters were told."
@@ -169,7 +194,7 @@ def _session(design: Design) -> str:
         else "No photograph came twice in a session, and the photograph came first in half of the trials."
     )
     return (
-        f"A session had {practice}{_counted(protocol['test_count'], *tested)}{checks}, without feedback.{passing} "
+        f"A session had {practice}{_counted(protocol['test_count'], *tested)}{checks}, {told}.{passing} "
         f"{balance} "
         f"{ASSIGNMENTS.get(protocol['assignment'], 'Conditions were assigned by ' + str(protocol['assignment']))}."
     )

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from studies.errors import ExtraMissing
 
-WHOLE = frozenset({"condition_order", "position", "rt_ms"})
+WHOLE = frozenset({"condition_order", "position", "rt_ms", "block", "exposure_asked_ms"})
 TRUTH = frozenset({"completed", "excluded", "fooled", "was_hidden"})
 REAL = frozenset(
     {

@@ -21,6 +21,8 @@ class Ballot(NamedTuple):
         exposure_ms: Setting of the study, as are those that follow.
         asks_for: See `Study`.
         missed_exposure: See `Study`.
+        feedback: See `Study`.
+        staircase_blocks: See `Study`.
         practice_count: See `Study`.
         practice_pass: See `Study`.
         main_count: See `Study`.
@@ -35,19 +37,25 @@ class Ballot(NamedTuple):
     exposure_ms: int
     asks_for: str
     missed_exposure: str
+    feedback: str
+    staircase_blocks: int
     practice_count: int
     practice_pass: int
     main_count: int
     ahead: tuple[TrialAhead, ...]
 
 
-_SETTINGS: Final = ("exposure_ms", "asks_for", "missed_exposure", "practice_count", "practice_pass")
+_SETTINGS: Final = (
+    *("exposure_ms", "asks_for", "missed_exposure", "feedback", "staircase_blocks"),
+    *("practice_count", "practice_pass"),
+)
 _UNANSWERED: Final = CompiledQuery(
     lambda session_code: (
         Trial.objects.filter(session__code=session_code, response=None)
         .order_by("position")
         .values_list(
-            *("code", "position", "kind", "pk", "photo_side", "session_id", "session__language", "session__study_id"),
+            *("code", "position", "kind", "block"),
+            *("pk", "photo_side", "session_id", "session__language", "session__study_id"),
             *(f"session__study__{name}" for name in (*_SETTINGS, "test_count", "golden_count")),
         )[: AHEAD + 2]
     ),
@@ -60,8 +68,8 @@ def ballot_get(*, session_code: str) -> Ballot | None:
     rows = _UNANSWERED.rows(session_code=session_code)
     if not rows:
         return None
-    (_, _, kind, trial, photo_side, session, language, study, *values, test_count, golden_count), *_ = rows
-    exposure_ms, asks_for, missed_exposure, practice_count, practice_pass = values
+    (_, _, kind, _, trial, photo_side, session, language, study, *values, test_count, golden_count), *_ = rows
+    exposure_ms, asks_for, missed_exposure, feedback, staircase_blocks, practice_count, practice_pass = values
     bind_contextvars(study=study, session=session)
     return Ballot(
         trial=trial,
@@ -72,8 +80,10 @@ def ballot_get(*, session_code: str) -> Ballot | None:
         exposure_ms=exposure_ms,
         asks_for=asks_for,
         missed_exposure=missed_exposure,
+        feedback=feedback,
+        staircase_blocks=staircase_blocks,
         practice_count=practice_count,
         practice_pass=practice_pass,
         main_count=test_count + golden_count,
-        ahead=tuple(TrialAhead(*row[:3]) for row in rows),
+        ahead=tuple(TrialAhead(*row[:4]) for row in rows),
     )

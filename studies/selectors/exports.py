@@ -44,8 +44,9 @@ def responses_csv(study: Study, *, origin: Origin) -> Iterator[str]:
         lines = []
         # fmt: off
         for (
-            session, pair, position, kind, side, chosen, asked, rt, first, second, frames_first, frames_second,
-            interval, missed, set_aside, scale, ratio, hidden, unfocused, losses, automation, answered_at,
+            session, pair, position, kind, side, chosen, asked, rt, block, exposure, first, second,
+            frames_first, frames_second, interval, missed, set_aside, scale, ratio, hidden, unfocused, losses,
+            automation, answered_at,
         ) in _responses(study, sessions, origin=origin):
             condition, photo, measured = pairs[pair]
             of_study, of_origin, of_condition, question, fidelity = conditions[condition]
@@ -55,6 +56,7 @@ def responses_csv(study: Study, *, origin: Origin) -> Iterator[str]:
                 f"{of_study},{names},{of_origin},{ended},{of_condition},{photo},"
                 f"{position},{kind},{side},{shown[side]},{chosen},{asked},"
                 f"{chosen if asked == asks_for_photo else other[chosen]},{0 if chosen == side else 1},{rt},"
+                f"{block or ''},{study.exposure_ms if exposure is None else exposure},"
                 f"{_ms(first)},{_ms(second)},{_number(frames_first)},{_number(frames_second)},{_ms(interval)},"
                 f"{_flag(missed)},{_flag(set_aside)},{_number(scale)},{_number(ratio)},{_flag(hidden)},{_flag(unfocused)},"
                 f"{losses},{automation},{_moment(answered_at)},"
@@ -133,8 +135,9 @@ def _responses(study: Study, sessions: Iterable[int], *, origin: Origin) -> list
     return as_read(
         rows.order_by("trial__session_id", "trial__position").values_list(
             *("trial__session_id", "trial__pair_id", "trial__position", "trial__kind", "trial__photo_side"),
-            *("chosen_side", "asked_for", "rt_ms", "exposure_first_ms", "exposure_second_ms", "frames_first"),
-            *("frames_second", "frame_interval_ms", "exposure_missed", "is_set_aside", "device_scale", "pixel_ratio"),
+            *("chosen_side", "asked_for", "rt_ms", "trial__block", "exposure_asked_ms"),
+            *("exposure_first_ms", "exposure_second_ms", "frames_first", "frames_second"),
+            *("frame_interval_ms", "exposure_missed", "is_set_aside", "device_scale", "pixel_ratio"),
             *("was_hidden", "lost_focus", "focus_losses", "automation", ANSWERED_AT),
         )
     )

@@ -11,7 +11,7 @@ from django.utils import timezone
 from structlog.contextvars import bind_contextvars
 
 from studies.errors import SessionUnknown
-from studies.models import Kind, MissedExposure, RatingSession, Response, SessionState, Trial
+from studies.models import Kind, MissedExposure, RatingSession, Response, SessionState, Study, Trial
 
 AHEAD = 2
 """Trials after the current one that a browser may load beforehand."""
@@ -29,6 +29,9 @@ class Passage:
         completion_code: What the rater hands in; "" until finished.
         is_first: Nothing was answered yet.
         is_phase_start: The current trial is the first of its phase.
+        exposure_ms: For how long the current trial shows its pictures; 0 for until the answer, or when all is over.
+        block: Which block of the staircase the current trial belongs to, from 1; 0 for none.
+        is_block_start: It is the first of its block.
     """
 
     phase: str
@@ -38,6 +41,9 @@ class Passage:
     completion_code: str
     is_first: bool
     is_phase_start: bool
+    exposure_ms: int = 0
+    block: int = 0
+    is_block_start: bool = False
 
 
 class TrialAhead(NamedTuple):
@@ -46,6 +52,7 @@ class TrialAhead(NamedTuple):
     code: str
     position: int
     kind: str
+    block: int
 
 
 def session_get(*, code: str) -> RatingSession:
@@ -82,11 +89,29 @@ def still_running(prefix: str = "") -> Q:
     return is_young | Q(**{f"{prefix}pk__in": answered.values("trial__session")})
 
 
+def exposure_get(study: Study, *, session: int, block: int) -> int:
+    """Return the exposure in ms of a session's current trial: the study's, or what the answers of its block made of it.
+
+    Answers that are left out since they missed their exposure do not move a staircase.
+
+    Args:
+        study: The study.
+        session: Primary key of the session.
+        block: Block of the trial; 0 for none.
+    """
+    staircase = study.staircase
+    if staircase is None or not block:
+        return study.exposure_ms
+    answers = Response.objects.filter(trial__session=session, trial__block=block, is_set_aside=False)
+    sides = answers.order_by("trial__position").values_list("chosen_side", "trial__photo_side")
+    return staircase.after([chosen == photo for chosen, photo in sides])
+
+
 def passage_get(session: RatingSession) -> Passage:
     """Return where a session stands."""
     study = session.study
     rows = Trial.objects.filter(session=session, response=None).order_by("position")
-    ahead = [TrialAhead(*row) for row in rows.values_list("code", "position", "kind")[: 1 + AHEAD]]
+    ahead = [TrialAhead(*row) for row in rows.values_list("code", "position", "kind", "block")[: 1 + AHEAD]]
     if session.state == SessionState.FAILED:
         return Passage("failed", 0, 0, (), "", is_first=False, is_phase_start=False)
     if not ahead:
@@ -98,10 +123,25 @@ def passage_get(session: RatingSession) -> Passage:
     if study.missed_exposure == MissedExposure.REPEAT:
         repeated = Trial.objects.filter(session=session, repeat_of__isnull=False)
         main_count += repeated.exclude(kind=Kind.PRACTICE).count()
-    return passage_make(ahead, practice_count=study.practice_count, practised=practised, main_count=main_count)
+    return passage_make(
+        ahead,
+        practice_count=study.practice_count,
+        practised=practised,
+        main_count=main_count,
+        exposure_ms=exposure_get(study, session=session.pk, block=ahead[0].block),
+        block_count=study.block_count,
+    )
 
 
-def passage_make(ahead: Sequence[TrialAhead], *, practice_count: int, practised: int, main_count: int) -> Passage:
+def passage_make(
+    ahead: Sequence[TrialAhead],
+    *,
+    practice_count: int,
+    practised: int,
+    main_count: int,
+    exposure_ms: int,
+    block_count: int = 0,
+) -> Passage:
     """Return where a session stands that waits for an answer.
 
     Args:
@@ -109,6 +149,8 @@ def passage_make(ahead: Sequence[TrialAhead], *, practice_count: int, practised:
         practice_count: Trials of a try of practice.
         practised: Trials of practice before the main part, in all tries.
         main_count: Trials of the main part, those shown again among them.
+        exposure_ms: Of the current trial; 0 for until the answer.
+        block_count: Trials of a block of the staircase; 0 without one.
     """
     current = ahead[0]
     is_practice = current.kind == Kind.PRACTICE
@@ -121,4 +163,7 @@ def passage_make(ahead: Sequence[TrialAhead], *, practice_count: int, practised:
         completion_code="",
         is_first=current.position == 0,
         is_phase_start=position == 1,
+        exposure_ms=exposure_ms,
+        block=current.block,
+        is_block_start=current.block > 0 and (position - 1) % block_count == 0,
     )

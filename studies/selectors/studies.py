@@ -17,6 +17,7 @@ from studies.models import (
     Assignment,
     ComparisonFamily,
     Condition,
+    Feedback,
     Kind,
     Origin,
     Pair,
@@ -27,6 +28,7 @@ from studies.models import (
     Study,
     StudyState,
 )
+from studies.protocols import STAIRCASE
 from studies.selectors.photos import photos_judged
 from studies.selectors.sessions import still_running
 from studies.selectors.uploads import missing_stems
@@ -59,6 +61,9 @@ PROTOCOL = (
     "raters_wanted",
 )
 """Fields of a study that stand in the design as its protocol."""
+
+PROTOCOL_WHERE_USED = (("feedback",), STAIRCASE)
+"""Further ones, together or not at all: only where the study uses them, so that older designs keep their hash."""
 
 NAMED = 5
 """So many of the photos that lack something are named."""
@@ -191,6 +196,7 @@ def _plan_problems(study: Study) -> list[Problem]:
                 practice_count=study.practice_count,
                 test_count=study.test_count,
                 golden_count=study.golden_count,
+                block_count=study.staircase_blocks,
                 rng=np.random.default_rng(0),
             )
     except PlanImpossible as error:
@@ -222,6 +228,13 @@ def pair_options(study: Study, *, conditions: Sequence[int], origin: Origin) -> 
     return [planning.PairOption(*row) for row in rows]
 
 
+def protocol_get(study: Study) -> dict[str, Any]:
+    """Return what raters see and do, as the design has it."""
+    feedback, staircase = PROTOCOL_WHERE_USED
+    used = (*PROTOCOL, *(feedback if study.feedback != Feedback.PRACTICE else ()))
+    return {name: getattr(study, name) for name in (*used, *(staircase if study.staircase_blocks else ()))}
+
+
 def design_get(study: Study) -> dict[str, Any]:
     """Return everything that opening freezes: protocol, conditions, photos, pairs and rules of exclusion."""
     conditions = [
@@ -245,7 +258,7 @@ def design_get(study: Study) -> dict[str, Any]:
         "study": study.slug,
         "title": study.title,
         "seed": study.seed,
-        "protocol": {name: getattr(study, name) for name in PROTOCOL},
+        "protocol": protocol_get(study),
         "texts": texts_in_languages(study),
         "exclusions": {
             **dataclasses.asdict(study.quality_rules),

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,7 +30,7 @@ from studies.models import (
     Use,
 )
 from studies.selectors.pictures import bank_digest
-from studies.selectors.studies import DESIGN_SCHEMA, PROTOCOL, canonical_json, design_get
+from studies.selectors.studies import DESIGN_SCHEMA, PROTOCOL, PROTOCOL_WHERE_USED, canonical_json, design_get
 from studies.services.events import event_record
 from studies.services.studies import ConditionSpec, conditions_replace
 from studies.statistics.quality import QualityRules
@@ -210,7 +211,8 @@ def _keys_check(found: Mapping[str, Any], wanted: Iterable[str], place: str) -> 
 
 def _study_make(design: Mapping[str, Any], *, owner: Researcher, photo_set: PhotoSet, slug: str) -> Study:
     """Return the study with the design's settings, checked, not saved."""
-    _keys_check(design["protocol"], PROTOCOL, "protocol")
+    used = [names for names in PROTOCOL_WHERE_USED if not design["protocol"].keys().isdisjoint(names)]
+    _keys_check(design["protocol"], (*PROTOCOL, *chain.from_iterable(used)), "protocol")
     _keys_check(design["exclusions"], (*RULES, "incomplete"), "exclusions")
     _keys_check(design["analysis"], (*ANALYSIS, "interval", "estimand", "alpha"), "analysis")
     fields = {"title": design["title"], "seed": design["seed"], **design["protocol"]}

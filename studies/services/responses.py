@@ -11,6 +11,7 @@ from studies.errors import SessionEnded, StudyNotOpen, TrialNotCurrent, TrialUnk
 from studies.models import (
     ENDED,
     AsksFor,
+    Feedback,
     Kind,
     MissedExposure,
     RatingSession,
@@ -23,14 +24,14 @@ from studies.models import (
 )
 from studies.protocols import exposure_missed
 from studies.selectors.ballots import Ballot
-from studies.selectors.sessions import AHEAD, Passage, passage_get, passage_make
+from studies.selectors.sessions import AHEAD, Passage, exposure_get, passage_get, passage_make
 from studies.services.practice import practice_judge
 from studies.services.sessions import session_finish
 
 
 @dataclass(frozen=True)
-class Feedback:
-    """What a rater is told after a practice pair.
+class Told:
+    """What a rater is told after a practice pair, or after every answer.
 
     Attributes:
         correct: The photo was chosen.
@@ -46,11 +47,11 @@ class Recorded:
     """The reply to an answer.
 
     Attributes:
-        feedback: For practice pairs only.
+        feedback: For practice pairs, or for all where the study tells after every answer.
         passage: Where the session stands now.
     """
 
-    feedback: Feedback | None
+    feedback: Told | None
     passage: Passage
 
 
@@ -91,7 +92,7 @@ def ballot_cast(
 
     One statement keeps it, if the session is still under way and the study not closed, and locks nothing that another
     session waits for. Whatever else may be the matter is `response_record`'s to tell: the end of the session or of
-    practice, a trial that is shown again, an answer sent twice.
+    practice, a trial that is shown again, an answer sent twice, a staircase, feedback on every answer.
 
     Args:
         ballot: Where the session stands.
@@ -106,7 +107,8 @@ def ballot_cast(
     current, *later = ballot.ahead
     may_judge = ballot.kind == Kind.PRACTICE and ballot.practice_pass
     counts_anew = ballot.practice_pass or ballot.missed_exposure == MissedExposure.REPEAT
-    if trial_code != current.code or not later or may_judge or counts_anew:
+    follows = ballot.staircase_blocks or ballot.feedback == Feedback.EVERY
+    if trial_code != current.code or not later or may_judge or counts_anew or follows:
         return None
     response = _response_make(
         trial=ballot.trial,
@@ -126,12 +128,13 @@ def ballot_cast(
             return None
     feedback = None
     if ballot.kind == Kind.PRACTICE:
-        feedback = Feedback(response.chosen_side == ballot.photo_side, Side(ballot.photo_side))
+        feedback = Told(response.chosen_side == ballot.photo_side, Side(ballot.photo_side))
     passage = passage_make(
         later[: 1 + AHEAD],
         practice_count=ballot.practice_count,
         practised=ballot.practice_count,
         main_count=ballot.main_count,
+        exposure_ms=ballot.exposure_ms,
     )
     return Recorded(feedback, passage)
 
@@ -182,7 +185,7 @@ def response_record(
         response = _response_make(
             trial=trial.pk,
             kind=trial.kind,
-            exposure_ms=study.exposure_ms,
+            exposure_ms=exposure_get(study, session=session.pk, block=trial.block),
             asks_for=study.asks_for,
             missed_exposure=study.missed_exposure,
             chosen_side=chosen_side,
@@ -192,8 +195,8 @@ def response_record(
         _response_create(session, trial, response)
     kept = Response.objects.get(trial=trial)
     feedback = None
-    if trial.kind == Kind.PRACTICE:
-        feedback = Feedback(kept.chosen_side == trial.photo_side, Side(trial.photo_side))
+    if trial.kind == Kind.PRACTICE or session.study.feedback == Feedback.EVERY:
+        feedback = Told(kept.chosen_side == trial.photo_side, Side(trial.photo_side))
     session.refresh_from_db(fields=["state", "completion_code"])  # another copy of the last answer may have ended it
     return Recorded(feedback, passage_get(session))
 
@@ -222,6 +225,7 @@ def _response_make(
         chosen_side=chosen_side if asks_for == AsksFor.PHOTO else chosen_side.other,
         asked_for=asks_for,
         rt_ms=rt_ms,
+        exposure_asked_ms=exposure_ms,
         exposure_missed=is_missed,
         is_set_aside=is_missed and is_judged and missed_exposure != MissedExposure.KEEP,
         **measured,

@@ -176,6 +176,7 @@ def _session_create(
                     photo_id=trial.option.photo,
                     kind=trial.option.kind,
                     photo_side=trial.photo_side,
+                    block=trial.block,
                 )
                 for position, trial in enumerate(planned)
             ]
@@ -188,15 +189,16 @@ def _session_plan(
 ) -> list[planning.PlannedTrial]:
     """Plan a session from the pairs that were seen least; from all of them where these do not suffice."""
     counts = {name: getattr(study, name) for name in ("practice_count", "test_count", "golden_count")}
+    blocks = study.staircase_blocks
     balance = balance_get(study, origin=origin)
     if balance is not None:
         options = balance.options(conditions, most=2 * sum(counts.values()), rng=rng)
         with suppress(PlanImpossible):
-            planned = planning.plan_session(options, **counts, rng=rng)
+            planned = planning.plan_session(options, **counts, block_count=blocks, rng=rng)
             if len({trial.option.picture for trial in planned}) == len(planned):
                 return planned
     options = pair_options(study, conditions=[condition.pk for condition in conditions], origin=origin)
-    return planning.plan_session(options, **counts, rng=rng)
+    return planning.plan_session(options, **counts, block_count=blocks, rng=rng)
 
 
 def _session_reopen(session: RatingSession) -> RatingSession:

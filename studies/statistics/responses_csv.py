@@ -120,6 +120,14 @@ COLUMNS: tuple[Column, ...] = (
         is_required=True,
     ),
     Column("rt_ms", "reaction time in ms, from the buttons' coming alive to the answer"),
+    Column(
+        "block",
+        "block of a staircase that the trial belongs to, from 1; empty or absent: answers did not set the exposure",
+    ),
+    Column(
+        "exposure_asked_ms",
+        "how long each picture was to be shown, in ms, as the study or its staircase set it; 0: until the answer",
+    ),
     Column("exposure_first_ms", "how long the browser really showed the first picture, in ms"),
     Column("exposure_second_ms", "the same for the second picture"),
     Column("frames_first", "frames on which the first picture was seen; empty if the browser did not tell"),

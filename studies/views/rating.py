@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from studies.errors import StudyNotOpen
 from studies.forms import ResponseForm
 from studies.models import ENDED, Layout, RatingSession, SessionState, Study, StudyState
+from studies.protocols import TELLING_MS
 from studies.recruitment import Exit, mturk
 from studies.selectors.ballots import ballot_get
 from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
@@ -120,10 +121,10 @@ def state_json(session: RatingSession) -> dict[str, Any]:
         },
         "timing": {
             "lead_in_ms": study.lead_in_ms,
-            "exposure_ms": study.exposure_ms,
             "gap_ms": study.gap_ms,
             "mask_count": study.mask_count,
             "mask_ms": study.mask_ms,
+            "telling_ms": TELLING_MS,
         },
         "addresses": {"session": address, "answer": f"{address}answer", "stimulus": f"{address}t/"},
         "keys": {
@@ -153,6 +154,9 @@ def passage_json(passage: Passage, *, session: RatingSession | None) -> dict[str
         "completion_url": completion_url(session, leads) if session and passage.phase == "finished" else "",
         "is_first": passage.is_first,
         "is_phase_start": passage.is_phase_start,
+        "exposure_ms": passage.exposure_ms,
+        "block": passage.block,
+        "is_block_start": passage.is_block_start,
     }
 
 

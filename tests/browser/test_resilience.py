@@ -50,7 +50,7 @@ def test_only_the_first_of_many_presses_counts(page: Page, session: RatingSessio
 def test_keys_before_the_choice_and_held_keys_count_for_nothing(page: Page, session: RatingSession) -> None:
     type(session.study).objects.filter(pk=session.study.pk).update(lead_in_ms=600)
     start(page, session)
-    page.locator("#fixation.is-shown").wait_for()
+    page.locator(".fixation.is-shown").wait_for()
     page.keyboard.press("ArrowLeft")
     page.keyboard.down("ArrowRight")
     rater.wait_for_choice(page)

@@ -142,6 +142,9 @@ def test_pages_of_all_pairs_differ_in_place_and_codes_only(sessions: list[list[S
                     "completion_url",
                     "is_first",
                     "is_phase_start",
+                    "exposure_ms",
+                    "block",
+                    "is_block_start",
                 }
             )
         }
@@ -160,6 +163,9 @@ def test_replies_to_all_pairs_differ_in_place_and_codes_only(sessions: list[list
                 "completion_url": "",
                 "is_first": False,
                 "is_phase_start": False,
+                "exposure_ms": 1000,
+                "block": 0,
+                "is_block_start": False,
             }
             assert pair.reply["feedback"] is None
 

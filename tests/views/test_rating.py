@@ -81,6 +81,9 @@ def test_last_answer_brings_the_completion_code(client: Client, session: RatingS
         "completion_url": "",
         "is_first": False,
         "is_phase_start": False,
+        "exposure_ms": 0,
+        "block": 0,
+        "is_block_start": False,
     }
 
 
@@ -222,7 +225,8 @@ def test_page_shows_where_the_session_stands(client: Client) -> None:
     session = make_session(study, answers=[True, True])
     state = page_state(client.get(reverse("studies:rate", args=[session.code])))
     assert state["display"] == {"layout": "sequential", "size": 32, "displayScale": 8, "kernel": "bicubic"}
-    assert state["timing"] == {"lead_in_ms": 300, "exposure_ms": 1000, "gap_ms": 20, "mask_count": 0, "mask_ms": 30}
+    assert state["timing"] == {"lead_in_ms": 300, "gap_ms": 20, "mask_count": 0, "mask_ms": 30, "telling_ms": 1000}
+    assert state["passage"]["exposure_ms"] == 1000
     passage = state["passage"]
     assert (passage["phase"], passage["position"], passage["count"]) == ("main", 1, 3)
     assert (passage["is_phase_start"], passage["is_first"]) == (True, False)

@@ -135,16 +135,17 @@ function showing(elements, durationMs) {
 }
 
 /** Return what a trial shows: its steps, and the step of each of the two pictures; a picture alone has no second. */
-function stepsMake() {
-  const leadIn = showing([byId("fixation")], timing.lead_in_ms);
+function stepsMake(exposureMs) {
+  const marks = document.querySelectorAll(".fixation"); // one, or a countdown
+  const leadIn = Array.from(marks, (mark) => showing([mark], timing.lead_in_ms / marks.length));
   const maskSteps = (shown) => masks.map((mask) => showing(shown.map((name) => mask[name]), timing.mask_ms));
   if (!isSequential) {
-    const all = showing(Object.values(canvases), timing.exposure_ms);
-    return { steps: [leadIn, all, ...maskSteps(names)], first: all, second: names.includes("second") ? all : null };
+    const all = showing(Object.values(canvases), exposureMs);
+    return { steps: [...leadIn, all, ...maskSteps(names)], first: all, second: names.includes("second") ? all : null };
   }
-  const [first, second] = names.map((name) => showing([canvases[name]], timing.exposure_ms));
+  const [first, second] = names.map((name) => showing([canvases[name]], exposureMs));
   const gap = showing([], timing.gap_ms);
-  const steps = [leadIn, first, ...maskSteps(["first"]), gap, second, ...maskSteps(["second"])];
+  const steps = [...leadIn, first, ...maskSteps(["first"]), gap, second, ...maskSteps(["second"])];
   return { steps, first, second };
 }
 
@@ -241,10 +242,10 @@ async function trialRun(state) {
   draw();
   window.addEventListener("resize", draw); // a phone may be turned while pictures are up
 
-  const { steps, first, second } = stepsMake();
+  const { steps, first, second } = stepsMake(state.exposure_ms);
   watch.picturesBegin();
   let choice;
-  if (timing.exposure_ms === 0) first.until = () => (choice = choiceTake());
+  if (state.exposure_ms === 0) first.until = () => (choice = choiceTake());
   const { shown, intervalMs } = await present(steps);
   watch.picturesEnd();
   window.removeEventListener("resize", draw);
@@ -280,12 +281,38 @@ async function answerDeliver(answer) {
   return noticeIfSlow(sent, words("sending"));
 }
 
+/** Say whether an answer was right, where the choice was. */
+function verdictShow({ correct, photo_side: photoSide }) {
+  byId("verdict").classList.toggle("is-miss", !correct);
+  byId("verdict-right").toggleAttribute("hidden", !correct);
+  byId("verdict-miss").toggleAttribute("hidden", correct);
+  const verdict = words(`${correct ? "right" : "miss"}-${photoSide}`);
+  byId("verdict-words").textContent = verdict;
+  announce(verdict);
+  byId("choice").classList.add("is-away");
+  byId("feedback").classList.remove("is-away");
+}
+
+function verdictHide() {
+  byId("choice").classList.remove("is-away");
+  byId("feedback").classList.add("is-away");
+}
+
+/** Say for a moment whether an answer that counts was right, without its pictures. */
+async function verdictFlash(feedback) {
+  byId("next").classList.add("is-away");
+  verdictShow(feedback);
+  await pause(timing.telling_ms);
+  verdictHide();
+  byId("next").classList.remove("is-away");
+}
+
 /** Show the pictures of a practice pair side by side, or the one that was shown, and say which one the photo was. */
-async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
+async function feedbackShow(pictures, feedback) {
   const again = byId("again");
   const figures = [...again.querySelectorAll("figure")];
   for (const figure of figures) {
-    const isPhoto = figure.dataset.side === photoSide;
+    const isPhoto = figure.dataset.side === feedback.photo_side;
     figure.classList.toggle("is-photo", isPhoto);
     figure.querySelector("figcaption span").textContent = words(isPhoto ? "from-camera" : "from-computer");
   }
@@ -299,19 +326,11 @@ async function feedbackShow(pictures, { correct, photo_side: photoSide }) {
   draw();
   window.addEventListener("resize", draw);
   again.classList.remove("is-away");
-  byId("verdict").classList.toggle("is-miss", !correct);
-  byId("verdict-right").toggleAttribute("hidden", !correct);
-  byId("verdict-miss").toggleAttribute("hidden", correct);
-  const verdict = words(`${correct ? "right" : "miss"}-${photoSide}`);
-  byId("verdict-words").textContent = verdict;
-  announce(verdict);
-  byId("choice").classList.add("is-away");
-  byId("feedback").classList.remove("is-away");
+  verdictShow(feedback);
   byId("next").focus({ preventScroll: true });
   await buttonWait(byId("next"));
   window.removeEventListener("resize", draw);
-  byId("choice").classList.remove("is-away");
-  byId("feedback").classList.add("is-away");
+  verdictHide();
   again.classList.add("is-away");
   document.querySelector('[data-panel="trial"]').focus({ preventScroll: true });
 }
@@ -371,6 +390,7 @@ async function keptDeliver(state) {
 
 async function sessionRun() {
   let state = await keptDeliver(passage);
+  const entered = state;
   memory.write(keys.session, { address: addresses.session, finished: state.phase === "finished" });
   stimuli.keep(state.trials);
   if (state.phase !== "finished" && state.is_first) await panelPass("instructions");
@@ -381,12 +401,17 @@ async function sessionRun() {
   while (state.phase !== "finished" && state.phase !== "failed") {
     if (state.phase === "practice" && state.is_phase_start && !state.is_first) await panelPass("practice-again");
     if (state.phase === "main" && state.is_phase_start && !state.is_first) await panelPass("interstitial");
+    if (state.is_block_start && !state.is_phase_start && state !== entered) {
+      byId("block-words").textContent = words("block", state);
+      await panelPass("block");
+    }
+    const isPractice = state.phase === "practice";
     const answer = await trialRun(state);
     const pictures = await stimuli.get(answer.trial);
     const reply = await answerDeliver(answer);
     state = reply.passage;
     stimuli.keep(state.trials);
-    if (reply.feedback !== null) await feedbackShow(pictures, reply.feedback);
+    if (reply.feedback !== null) await (isPractice ? feedbackShow(pictures, reply.feedback) : verdictFlash(reply.feedback));
   }
   if (state.phase === "failed") window.location.reload(); // The server says what now.
   else thanksShow(state);
