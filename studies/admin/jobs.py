@@ -15,11 +15,12 @@ from kombu.exceptions import OperationalError
 from studies.admin.ownership import OwnedAdmin
 from studies.admin.training_page import MISSING, duration_text
 from studies.errors import EvalsiteError, UploadStateWrong
-from studies.models import PhotoSet, PhotoUpload, SampleUpload, Study, TrainingRun
+from studies.models import Bundle, Origin, PhotoSet, PhotoUpload, SampleUpload, Study, TrainingRun
 from studies.selectors.jobs import (
     FINISHED_SHOWN,
     Job,
     JobKind,
+    bundle_jobs,
     jobs_ordered,
     photo_jobs,
     picture_jobs,
@@ -28,10 +29,11 @@ from studies.selectors.jobs import (
     training_jobs,
 )
 from studies.services import studies, training
+from studies.services.bundles import bundle_discard, bundle_order
 from studies.services.incoming import upload_again, upload_stop
 from studies.services.photo_uploads import photo_upload_discard
 from studies.services.uploads import upload_discard
-from studies.tasks import photo_uploads_enqueue, samples_plan, training_enqueue, upload_check
+from studies.tasks import bundle_make, photo_uploads_enqueue, samples_plan, training_enqueue, upload_check
 
 POLL_MS = 2_000
 
@@ -40,12 +42,14 @@ KINDS = {
     JobKind.SAMPLES: "sampling",
     JobKind.PHOTOS: "photos",
     JobKind.PICTURES: "pictures",
+    JobKind.BUNDLES: "bundle",
 }
 PAGES = {
     JobKind.TRAINING: "admin:studies_trainingrun_change",
     JobKind.SAMPLES: "admin:studies_study_change",
     JobKind.PHOTOS: "admin:studies_photoset_change",
     JobKind.PICTURES: "admin:studies_study_pictures",
+    JobKind.BUNDLES: "admin:studies_study_results",
 }
 """Where what a job makes is shown."""
 
@@ -151,7 +155,8 @@ class JobsDoor:
             if isinstance(subject, TrainingRun | Study):
                 self.site.get_model_admin(type(subject)).log_change(request, subject, said)
             self.model_admin.message_user(request, said)
-        return redirect("admin:studies_jobs") if act == "discard" else redirect(row_of(job).address)
+        is_there = type(subject)._default_manager.filter(pk=pk).exists()  # noqa: SLF001 -- the documented way to its rows
+        return redirect(row_of(job).address) if is_there else redirect("admin:studies_jobs")
 
     def _rows(self, request: HttpRequest) -> dict[JobKind, QuerySet[Any]]:
         """Return what may be seen of each kind."""
@@ -169,6 +174,7 @@ class JobsDoor:
             .exclude(file="", state="waiting")
             .select_related("condition__study")
             .order_by("-pk"),
+            JobKind.BUNDLES: Bundle.objects.filter(study__in=own).select_related("study").order_by("-ordered_at"),
         }
 
     def _jobs(self, request: HttpRequest) -> list[Job]:
@@ -192,6 +198,8 @@ class JobsDoor:
             belongs = subject.photo_set
         elif isinstance(subject, SampleUpload):
             belongs = subject.condition.study
+        elif isinstance(subject, Bundle):
+            belongs = subject.study
         model_admin = self.site.get_model_admin(type(belongs))
         assert isinstance(model_admin, OwnedAdmin)  # noqa: S101 -- tells mypy what is registered
         return model_admin.owns(request, belongs)
@@ -202,6 +210,7 @@ MAKERS: dict[JobKind, Callable[..., list[Job]]] = {
     JobKind.SAMPLES: sampling_jobs,
     JobKind.PHOTOS: photo_jobs,
     JobKind.PICTURES: picture_jobs,
+    JobKind.BUNDLES: bundle_jobs,
 }
 
 
@@ -211,6 +220,9 @@ def _stop(_job: Job, subject: Any) -> str:
     elif isinstance(subject, Study):
         studies.study_reopen_draft(study=subject)
         return "Stopped the making of samples and took the study back to draft; the samples that are made stay."
+    elif isinstance(subject, Bundle):
+        bundle_discard(bundle=subject)
+        return "Called the bundle off; it can be prepared on the results page."
     else:
         upload_stop(upload=subject)
     return "Stopped it; what was made stays."
@@ -223,6 +235,8 @@ def _again(_job: Job, subject: Any) -> str:
     elif isinstance(subject, Study):
         studies.study_prepare(study=subject)
         samples_plan.delay_on_commit(subject.pk)
+    elif isinstance(subject, Bundle):
+        bundle_make.delay_on_commit(bundle_order(study=subject.study, origin=Origin(subject.origin)).pk)
     else:
         upload_again(upload=subject)
         if isinstance(subject, PhotoUpload):
@@ -235,6 +249,9 @@ def _again(_job: Job, subject: Any) -> str:
 def _discard(job: Job, subject: Any) -> str:
     if not job.can_discard:
         raise UploadStateWrong(f"“{job.title}” is {job.state}, and only an upload that has ended can be let go.")
+    if isinstance(subject, Bundle):
+        bundle_discard(bundle=subject)
+        return "Let the bundle go; it can be prepared anew on the results page."
     if isinstance(subject, PhotoUpload):
         photo_upload_discard(upload=subject)
     else:

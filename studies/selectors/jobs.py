@@ -1,4 +1,4 @@
-"""All work of the workers in one form: training, sampling, uploads of photos and of pictures made elsewhere.
+"""All work of the workers in one form: training, sampling, uploads of photos and of pictures made elsewhere, bundles.
 
 There is no table of jobs: each kind keeps how far it is where it keeps what it makes, and that is read here.
 """
@@ -12,6 +12,8 @@ from django.db.models import Avg, Count, Max, Q, QuerySet
 
 from studies.models import (
     About,
+    Bundle,
+    BundleState,
     PhotoUpload,
     Sample,
     SampleStatus,
@@ -39,6 +41,7 @@ class JobKind(StrEnum):
     SAMPLES = "samples"
     PHOTOS = "photos"
     PICTURES = "pictures"
+    BUNDLES = "bundles"
 
 
 class JobState(StrEnum):
@@ -298,6 +301,32 @@ def _upload_job(
         can_run_again=can_run_again(upload),
         can_discard=not upload.is_under_way,
     )
+
+
+def bundle_jobs(bundles: Iterable[Bundle]) -> list[Job]:
+    """Return bundles as jobs; each is one piece of work of some seconds to minutes."""
+    states = {BundleState.WAITING: JobState.WAITING, BundleState.READY: JobState.FINISHED}
+    return [
+        Job(
+            kind=JobKind.BUNDLES,
+            pk=bundle.pk,
+            belongs=(bundle.study_id,),
+            title=f"Bundle of “{bundle.study.title}”, votes of {bundle.get_origin_display()}s",
+            state=states.get(BundleState(bundle.state), JobState.FAILED),
+            done=int(bundle.state == BundleState.READY),
+            total=1,
+            unit="bundle",
+            a_second=None,
+            left_s=None,
+            reason=bundle.reason,
+            at=bundle.ordered_at,
+            log=(f"SHA-256 {bundle.sha256}",) if bundle.sha256 else (),
+            can_stop=bundle.state == BundleState.WAITING,
+            can_run_again=bundle.state == BundleState.FAILED,
+            can_discard=bundle.state != BundleState.WAITING,
+        )
+        for bundle in bundles
+    ]
 
 
 def jobs_ordered(jobs: Iterable[Job]) -> list[Job]:

@@ -62,6 +62,11 @@ def bundle_make(*, key: int) -> None:
         _end(bundle, BundleState.READY)
 
 
+def bundle_discard(*, bundle: Bundle) -> None:
+    """Let a bundle go with its file, whether it is made or waits; what a worker makes of it meanwhile is not kept."""
+    bundle.delete()
+
+
 def _end(bundle: Bundle, state: BundleState, reason: str = "") -> None:
     """Keep what came of it, unless another bundle was ordered meanwhile."""
     waiting = Bundle.objects.filter(pk=bundle.pk, state=BundleState.WAITING, version=bundle.version)

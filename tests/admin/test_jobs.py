@@ -12,6 +12,9 @@ from django.utils import timezone
 
 from studies import tasks
 from studies.models import (
+    Bundle,
+    BundleState,
+    Origin,
     PhotoUpload,
     Researcher,
     Sample,
@@ -24,6 +27,7 @@ from studies.models import (
 )
 from studies.selectors.jobs import JobState, jobs_ordered, photo_jobs, sampling_jobs, training_jobs
 from studies.services import photo_uploads, samples
+from studies.services.bundles import bundle_order
 from studies.services.photo_uploads import photo_upload_run, photo_uploads_begin
 from studies.services.studies import ConditionSpec, study_prepare
 from studies.services.uploads import upload_begin
@@ -37,7 +41,7 @@ pytestmark = pytest.mark.django_db
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note what is sent to the workers, which are away."""
     names: list[str] = []
-    for task in (tasks.samples_plan, tasks.photo_upload_run, tasks.upload_check, tasks.training_run):
+    for task in (tasks.samples_plan, tasks.photo_upload_run, tasks.upload_check, tasks.training_run, tasks.bundle_make):
         name = str(task.name).rpartition(".")[2]
         for way in ("delay_on_commit", "apply_async_on_commit"):
             monkeypatch.setattr(task, way, lambda *_args, _name=name, **_options: names.append(_name))
@@ -212,6 +216,24 @@ def test_upload_of_pictures_is_stopped_and_run_again(client: Client, researcher:
     assert upload.state == UploadState.CHECKED
     act(client, "pictures", upload.pk, "discard")
     assert not SampleUpload.objects.exists()
+
+
+def test_bundle_is_made_called_off_and_run_again(client: Client, researcher: Researcher, sent: list[str]) -> None:
+    study = make_small_study(owner=researcher, state=StudyState.CLOSED)
+    bundle = bundle_order(study=study, origin=Origin.PERSON)
+    assert "It waits for a worker" in page(client, "bundles", bundle.pk)
+    Bundle.objects.update(state=BundleState.FAILED, reason="The disk is full.")
+    assert "The disk is full." in page(client, "bundles", bundle.pk)
+    act(client, "bundles", bundle.pk, "again")
+    assert sent == ["bundle_make"]
+    assert f"Bundle of “{study.title}”, votes of persons waiting" in page(client)
+    act(client, "bundles", bundle.pk, "stop")
+    assert not Bundle.objects.exists()
+    bundle = bundle_order(study=study, origin=Origin.PERSON)
+    tasks.bundle_make(bundle.pk)
+    assert "1 of 1 bundle" in page(client, "bundles", bundle.pk)
+    act(client, "bundles", bundle.pk, "discard")
+    assert not Bundle.objects.exists()
 
 
 def test_worker_that_is_silent_leaves_an_interrupted_job(researcher: Researcher) -> None:
