@@ -38,9 +38,12 @@ WHO: dict[str, tuple[str, tuple[str, ...]]] = {
     "figure": (READ, ("fool-rates", "svg")),
     "figures": (READ, ()),
     "history": (READ, ()),
+    "live": (ANSWER, ()),
+    "live_parts": (READ, ()),
+    "live_rates": (READ, ()),
     "import": (MAKE, ()),
     "open": (OWN, ()),
-    "pause": (OWN_POST, ()),
+    "pause": (OWN, ()),
     "photos": (OWN, ()),
     "picture": (READ, ("diffusion", "1")),
     "pictures": (ANSWER, ("diffusion",)),
@@ -68,8 +71,9 @@ WHO: dict[str, tuple[str, tuple[str, ...]]] = {
     "trial": (OWN, ()),
 }
 
-OF_NO_STUDY = {"written", "plan_curve", "plan_check"}
-"""What pages ask for while something is typed or waited for, with what was typed; tested with them."""
+JOBS = {f"studies_{name}" for name in ("jobs", "jobs_progress", "job", "job_progress", "job_act")}
+OF_NO_STUDY = {"written", "plan_curve", "plan_check"} | JOBS
+"""What pages ask for while something is typed or waited for, and the jobs; each is tested with its page."""
 
 
 class Actor(NamedTuple):
