@@ -123,10 +123,28 @@ DATABASES = {"default": _database}
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "evalsite" / "static"]
 MEDIA_URL = ""  # Nothing in MEDIA_ROOT has an address of its own: a file's name would tell photo from sample.
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "evalsite.static.StaticFilesStorage"},
 }
+# Pictures in a bucket that speaks S3; nobody but the site reads it, so files have no address of their own there either.
+S3_BUCKET = env.str("EVALSITE_S3_BUCKET", default="")
+if S3_BUCKET:
+    from botocore.config import Config  # of requirements-extras.txt
+
+    STORAGES["default"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": env.str("EVALSITE_S3_ENDPOINT_URL", default="") or None,
+            "region_name": env.str("EVALSITE_S3_REGION", default="") or None,
+            "access_key": env.str("EVALSITE_S3_ACCESS_KEY", default="") or None,
+            "secret_key": env.str("EVALSITE_S3_SECRET_KEY", default="") or None,
+            "default_acl": None,
+            "file_overwrite": False,
+            "client_config": Config(signature_version="s3v4", connect_timeout=5, read_timeout=30),
+        },
+    }
 WHITENOISE_USE_FINDERS = True  # Static files are served before `collectstatic` as well.
 
 # Uploads. A request's fields are bounded in memory; its files go to disk above 2.5 MB each. Limits on a single photo

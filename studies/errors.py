@@ -34,6 +34,14 @@ class ArrivalInvalid(EvalsiteError):
     """A link from a panel lacks an id, or carries one that cannot be."""
 
 
+class BackupRefused(EvalsiteError):
+    """A backup cannot be written, or is not one that this site can be made from; the message says why."""
+
+
+class RaterUnknown(EvalsiteError):
+    """A word names no rater, or more than one."""
+
+
 class UploadRejected(EvalsiteError):
     """An uploaded file cannot be used: base of the two kinds, of which one is the photo and one the archive.
 

@@ -1,9 +1,13 @@
 """What a supervisor is told."""
 
+from typing import Any
+from unittest.mock import patch
+
 import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from kombu import Connection
 
 
 def test_healthz_answers_without_the_database(client: Client) -> None:
@@ -36,6 +40,17 @@ def test_readyz_says_that_the_database_is_unreachable(client: Client, monkeypatc
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.json() == {"database": "unreachable", "migrations": "unknown"}
+
+
+@pytest.mark.django_db
+def test_queue_that_is_gone_is_told_and_raters_are_served_all_the_same(client: Client, settings: Any) -> None:
+    from evalsite.celery import app
+
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    with patch.object(app, "connection_for_read", lambda **_: Connection("redis://127.0.0.1:1/0")):
+        response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"database": "ok", "migrations": "ok", "queue": "unreachable"}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

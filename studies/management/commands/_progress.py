@@ -13,7 +13,18 @@ LOG_INTERVAL_S = 5.0
 """A log file is told now and then; a terminal ten times a second."""
 
 
-def progress_bar(items: Iterable[Any] | None = None, *, label: str, unit: str, total: int | None = None) -> "tqdm[Any]":
-    """Return a bar on standard error, over `items` or to be moved by hand up to `total`."""
+def progress_bar(
+    items: Iterable[Any] | None = None, *, label: str, unit: str, total: int | None = None, scales: bool = False
+) -> "tqdm[Any]":
+    """Return a bar on standard error, over `items` or to be moved by hand up to `total`; it may scale to k, M, G."""
     interval_s = 0.1 if sys.stderr.isatty() else LOG_INTERVAL_S
-    return tqdm(items, desc=f"  {label:<24}", unit=unit, total=total, ncols=WIDTH, nrows=HEIGHT, mininterval=interval_s)
+    return tqdm(
+        items,
+        desc=f"  {label:<24}",
+        unit=unit,
+        total=total,
+        unit_scale=scales,
+        ncols=WIDTH,
+        nrows=HEIGHT,
+        mininterval=interval_s,
+    )
