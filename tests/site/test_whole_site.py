@@ -57,11 +57,9 @@ def make_study(page: Page, folder: Path, *, name: str) -> str:
     page.get_by_role("link", name="New study with these photos").click()
     page.locator("[name=title]").fill(name)
     page.locator("[name=slug]").fill(name)
-    bank = page.locator("[name=bank] option", has_text=f"{name} bank")
-    page.locator("[name=bank]").select_option(value=bank.get_attribute("value"))
     page.get_by_role("button", name="Make the study").click()
-    expect(page).to_have_url(re.compile(r"/study/\d+/change/$"))
-    study = page.url
+    expect(page).to_have_url(re.compile(r"/study/\d+/photos/$"))
+    study = page.url.replace("/photos/", "/change/")
 
     page.goto(study.replace("/change/", "/protocol/"))
     counts = {"practice_count": PRACTICE, "test_count": TEST, "golden_count": GOLDEN}
@@ -72,6 +70,11 @@ def make_study(page: Page, folder: Path, *, name: str) -> str:
     conditions = page.locator("[data-condition]:visible")
     for _ in range(4):  # those that need weights, which take a minute to load
         conditions.last.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Add a condition").click()
+    conditions.last.get_by_label("Method").select_option(label="Nearest neighbour")
+    banks = conditions.last.get_by_label("Bank of training photos")
+    bank = banks.locator("option", has_text=f"{name} bank").get_attribute("value")
+    banks.select_option(value=bank)
     page.get_by_role("button", name="Save conditions").click()
     page.goto(study.replace("/change/", "/recruitment/"))
     page.get_by_label("Prolific", exact=True).check()
