@@ -67,7 +67,10 @@ class Client:
         writer.write(head.encode() + body)
         status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name}
-        content = await reader.readexactly(int(headers.get("content-length", "0")))
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            content = await _chunks_read(reader)
+        else:
+            content = await reader.readexactly(int(headers.get("content-length", "0")))
         self._load.times_s[what].append(time.perf_counter() - began)
         if headers.get("connection", "").lower() == "close":
             self.close()
@@ -78,6 +81,15 @@ class Client:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
+
+
+async def _chunks_read(reader: asyncio.StreamReader) -> bytes:
+    """Read a body that comes in chunks."""
+    content = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        content += (await reader.readexactly(size + 2))[:-2]
+    await reader.readuntil(b"\r\n")
+    return content
 
 
 Session = Callable[[Client, Load, Callable[[], bool]], Awaitable[None]]
@@ -103,7 +115,7 @@ async def _crowd(address: str, sessions: Iterator[Session], *, at_once: int, sec
                 break
             try:
                 await session(client, load, is_over)
-            except (OSError, EOFError, ValueError, KeyError, asyncio.IncompleteReadError) as error:
+            except (OSError, EOFError, ValueError, LookupError, asyncio.IncompleteReadError) as error:
                 load.errors.append(f"{type(error).__name__}: {error}")
                 client.close()
         client.close()
@@ -113,14 +125,21 @@ async def _crowd(address: str, sessions: Iterator[Session], *, at_once: int, sec
     return load
 
 
-def evalsite_session(entry: str, *, pause_s: float = 0.0) -> Session:
+def evalsite_session(entry: str) -> Session:
     """Return a session of this site: consent, the page, and then for each vote the trial's pictures and the answer."""
 
     async def play(client: Client, load: Load, is_over: Callable[[], bool]) -> None:
         _, headers, _ = await client.ask("start", "POST", entry, b"agrees=on", FORM)
-        address = headers["location"]
-        page = (await client.ask("page", "GET", address))[2].decode()
-        found = STATE.search(page)
+        await begun_session(headers["location"])(client, load, is_over)
+
+    return play
+
+
+def begun_session(address: str, *, pause_s: float = 0.0) -> Session:
+    """Return a session that was started before, at its address."""
+
+    async def play(client: Client, load: Load, is_over: Callable[[], bool]) -> None:
+        found = STATE.search((await client.ask("page", "GET", address))[2].decode())
         if found is None:
             raise ValueError("the page of a session holds no state")
         passage = json.loads(unescape(found[1]))["passage"]
@@ -171,13 +190,14 @@ def otree_session(participant: str) -> Session:
     return play
 
 
-def start_session(entry: str) -> Session:
-    """Return a session that is only started."""
+def start_session(entry: str, addresses: list[str]) -> Session:
+    """Return a session that is only started; its address is added to a list."""
 
     async def play(client: Client, _load: Load, _is_over: Callable[[], bool]) -> None:
-        status, _, _ = await client.ask("start", "POST", entry, b"agrees=on", FORM)
+        status, headers, _ = await client.ask("start", "POST", entry, b"agrees=on", FORM)
         if status != 303:
             raise ValueError(f"a start got {status}")
+        addresses.append(headers["location"])
 
     return play
 
