@@ -15,6 +15,9 @@ from tests.factories import make_open_study, make_researcher, make_session
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+PATIENT_MS = 60_000
+"""On a busy machine answers take long, and the page asks the less often for that."""
+
 
 @pytest.fixture
 def study(monkeypatch: pytest.MonkeyPatch) -> Study:
@@ -34,7 +37,7 @@ def test_page_follows_looks_and_ends_with_the_study(
     expect(page.get_by_text(f"{done} of 14 sessions complete")).to_be_visible()
     page.evaluate("document.querySelector('.rp-next').dataset.marked = 'yes'")
     make_session(study)
-    expect(page.get_by_text(f"{done + 1} of 14 sessions complete")).to_be_visible()
+    expect(page.get_by_text(f"{done + 1} of 14 sessions complete")).to_be_visible(timeout=PATIENT_MS)
     assert page.evaluate("document.querySelector('.rp-next').dataset.marked") == "yes"  # the page was not loaded anew
 
     page.get_by_role("button", name="Show live rates").click()
@@ -42,9 +45,9 @@ def test_page_follows_looks_and_ends_with_the_study(
     found = Axe().run(page, options=OPTIONS)
     assert [violation["id"] for violation in found.response["violations"] if violation["impact"] in GRAVE] == []
     make_session(study)
-    expect(page.get_by_text(f"{done + 2} of 14 sessions complete")).to_be_visible()
+    expect(page.get_by_text(f"{done + 2} of 14 sessions complete")).to_be_visible(timeout=PATIENT_MS)
     raters = str(study.sessions.filter(state="complete").count())
-    expect(page.locator("[data-part=rates] tbody tr td:last-child").first).to_have_text(raters)
+    expect(page.locator("[data-part=rates] tbody tr td:last-child").first).to_have_text(raters, timeout=PATIENT_MS)
     assert study.looks.count() == 1
 
     asked: list[float] = []
@@ -54,13 +57,18 @@ def test_page_follows_looks_and_ends_with_the_study(
         route.abort()
 
     page.route("**/live/parts/**", away)
-    expect(page.get_by_text("The server does not answer; the page goes on asking, less often.")).to_be_visible()
-    while len(asked) < 5:
+    expect(page.get_by_text("The server does not answer; the page goes on asking, less often.")).to_be_visible(
+        timeout=PATIENT_MS
+    )
+    deadline = time.monotonic() + 90
+    waits = [0.0]
+    while waits[-1] <= 1.5 * waits[0]:  # they grow, however long an answer took before
+        assert time.monotonic() < deadline, waits
         page.wait_for_timeout(50)
-    waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
-    assert waits[-1] > 1.5 * waits[0]
+        waits = [later - earlier for earlier, later in itertools.pairwise(asked)] or [0.0]
     page.unroute("**/live/parts/**")
-    expect(page.get_by_text("The server does not answer")).to_be_hidden(timeout=30_000)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # who comes back to the page need not wait
+    expect(page.get_by_text("The server does not answer")).to_be_hidden(timeout=PATIENT_MS)
     page_errors[:] = [error for error in page_errors if "ERR_FAILED" not in error]
 
     page.get_by_role("link", name="Pause").click()
@@ -68,4 +76,4 @@ def test_page_follows_looks_and_ends_with_the_study(
     page.get_by_role("button", name="Pause").click()
     page.goto(address("live", study))
     study_close(study=study)
-    expect(page.get_by_text("The study is closed: this is how it ended.")).to_be_visible()
+    expect(page.get_by_text("The study is closed: this is how it ended.")).to_be_visible(timeout=PATIENT_MS)

@@ -5,7 +5,7 @@
 
 const SLOWEST_MS = 120_000;
 const PATIENCE_MS = 60_000;
-const SHARE = 10; // The server is idle for nine tenths of the time at least.
+const SHARE = 4; // An answer that takes a second is asked for every fourth second at most.
 
 function watch(root) {
   const every = Number(root.dataset.nextMs);
