@@ -7,11 +7,9 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-import structlog
 from celery import current_app, shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.signals import worker_shutting_down
-from kombu.exceptions import OperationalError
 
 from studies.models import (
     ACTIVE,
@@ -29,26 +27,7 @@ from studies.models.upload import UNDER_WAY
 from studies.selectors.training import STALE_S
 from studies.services import bundles, photo_uploads, plan_checks, samples, training, uploads
 
-logger = structlog.get_logger(__name__)
-
 _shutting_down = threading.Event()
-
-
-class SturdyTask(DjangoTask):  # type: ignore[type-arg] # Celery's classes take no types at run time
-    """A task that may be sent while the queue is away: its work stands in rows, and is taken up when the queue is back.
-
-    So no researcher's page fails for the queue's sake, and nothing that was saved has to be asked for again.
-    """
-
-    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
-        """Send the task, or leave a line in the log."""
-        if self.app.conf.task_always_eager:  # it is run here and now, and its errors are its own
-            return super().apply_async(*args, **kwargs)
-        try:
-            return super().apply_async(*args, **kwargs)
-        except (OperationalError, OSError) as error:
-            logger.warning("queue_away", unsent=self.name, reason=str(error))
-            return None
 
 
 @worker_shutting_down.connect
@@ -57,7 +36,7 @@ def _shutdown_note(**_kwargs: Any) -> None:
     _shutting_down.set()
 
 
-@shared_task(base=SturdyTask)
+@shared_task(base=DjangoTask)
 def samples_plan(study_pk: int) -> None:
     """Plan the samples of a study that is preparing, and enqueue their making."""
     study = Study.objects.get(pk=study_pk)
@@ -70,7 +49,7 @@ def samples_plan(study_pk: int) -> None:
         samples.preparation_finish(study=study)
 
 
-@shared_task(base=SturdyTask)
+@shared_task(base=DjangoTask)
 def samples_generate(study_pk: int, keys: list[int]) -> int:
     """Make a chunk of samples; the last one makes the study ready."""
     made = samples.samples_generate(keys=keys)
@@ -78,26 +57,26 @@ def samples_generate(study_pk: int, keys: list[int]) -> int:
     return made
 
 
-@shared_task(base=SturdyTask)
+@shared_task(base=DjangoTask)
 def upload_check(upload_pk: int) -> None:
     """Check the pictures that were uploaded for a condition."""
     uploads.upload_check(key=upload_pk)
 
 
-@shared_task(base=SturdyTask)
+@shared_task(base=DjangoTask)
 def photo_upload_run(upload_pk: int) -> None:
     """Check an upload of photos for one slice, and enqueue the next one."""
     if photo_uploads.photo_upload_run(key=upload_pk):
         photo_upload_run.delay(upload_pk)
 
 
-@shared_task(base=SturdyTask)
+@shared_task(base=DjangoTask)
 def plan_check(check_pk: int) -> None:
     """Simulate a plan of a study's size."""
     plan_checks.check_run(key=check_pk)
 
 
-@shared_task(base=SturdyTask)
+@shared_task(base=DjangoTask)
 def training_run(run_pk: int, ticket: int) -> None:
     """Train a run for one slice, and enqueue the next one."""
     again = training.slice_train(
@@ -110,19 +89,19 @@ def training_run(run_pk: int, ticket: int) -> None:
         training_enqueue(TrainingRun.objects.get(pk=run_pk), countdown=0 if again == "now" else STALE_S + 1)
 
 
-@shared_task(base=SturdyTask)
+@shared_task(base=DjangoTask)
 def speed_measure(config_name: str, size: int) -> None:
     """Measure how fast a config that comes with the platform trains here."""
     training.speed_measure(config_name=config_name, size=size)
 
 
-@shared_task(base=SturdyTask)
+@shared_task(base=DjangoTask)
 def bundle_make(bundle_pk: int) -> None:
     """Make a bundle that was ordered."""
     bundles.bundle_make(key=bundle_pk)
 
 
-@shared_task(base=SturdyTask)
+@shared_task(base=DjangoTask)
 def work_resume() -> None:
     """Take up every preparation, upload, bundle, check of a plan and training run that a stopped worker left behind."""
     for pk in Study.objects.filter(state=StudyState.PREPARING).values_list("pk", flat=True):
