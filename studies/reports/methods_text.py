@@ -239,10 +239,12 @@ def _analysis(design: Design, table: ResultTable | None, interval: PrintableInte
     labels = {condition["slug"]: condition["label"] for condition in design["conditions"]}
     level = f"{100 * (1 - analysis['alpha']):g} %"
     tested = [condition["slug"] for condition in design["conditions"] if condition["role"] == "test"]
+    is_alone = design["protocol"].get("layout") == "single"
     sentences = [
         (
-            "The fool rate is the share of counted answers that took the made picture for the photograph; 50 % means "
-            f"that raters cannot tell. Its {level} interval is the {INTERVAL_METHODS[analysis['interval']]} interval "
+            "The fool rate is the share of counted answers that took the made picture for the photograph"
+            f"{'' if is_alone else '; 50 % means that raters cannot tell'}. "
+            f"Its {level} interval is the {INTERVAL_METHODS[analysis['interval']]} interval "
             f"for {ESTIMANDS[analysis['estimand']]}: Wilson's with the effective number of answers that follows from "
             "the two-way (rater by image) cluster-robust variance, and a quantile of Student's t."
         )
@@ -258,7 +260,13 @@ def _analysis(design: Design, table: ResultTable | None, interval: PrintableInte
             "Bonferroni."
         )
     margin = analysis.get("equivalence_margin")
-    if margin:
+    if design["protocol"].get("staircase_blocks"):
+        sentences.append(
+            "The score of a method is the exposure asked for most often in a block, averaged over the blocks of a "
+            "rater and then over raters, with a percentile bootstrap interval of 10,000 draws of raters; shares of "
+            "errors are held by the staircase."
+        )
+    if margin and not is_alone:
         sentences.append(
             f"A method counts as indistinguishable from photographs only if its {100 * (1 - 2 * analysis['alpha']):g} "
             f"% interval lies inside {100 * (0.5 - margin):g} to {100 * (0.5 + margin):g} % (two one-sided tests)."

@@ -64,14 +64,15 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
         *("pk", "sample__photo_id", "sample__photo__source_sha256", "sample__condition__slug"),
         *("sample__psnr", "sample__ssim"),
     )
-    session, pair, kinds, photo_side, chosen_side, position, rt_ms, set_aside, answered_at = _columns(
+    session, pair, kinds, photo_side, chosen_side, position, rt_ms, set_aside, block, exposure, answered_at = _columns(
         answers,
         *("trial__session_id", "trial__pair_id", "trial__kind", "trial__photo_side", "chosen_side"),
-        *("trial__position", "rt_ms", "is_set_aside", ANSWERED_AT),
+        *("trial__position", "rt_ms", "is_set_aside", "trial__block", "exposure_asked_ms", ANSWERED_AT),
     )
     at_session = np.searchsorted(np.array(session_ids, np.int64), np.array(session, np.int64))
     at_pair = np.searchsorted(np.array(pair_ids, np.int64), np.array(pair, np.int64))
     ended = np.array(state, np.str_)[at_session]
+    blocks = np.array(block, np.float64)
     side, kind = np.array(photo_side, np.str_), np.array(kinds, np.str_)
     if study.is_single:
         kind = np.where((kind == Kind.TEST) & (side == Side.FIRST), REAL, kind)
@@ -92,6 +93,8 @@ def votes_get(study: Study, *, origin: Origin) -> Votes:
         rt_ms=np.array(rt_ms, np.float64),
         sample_psnr=np.array(psnr, np.float64)[at_pair],  # not measured: NaN
         sample_ssim=np.array(ssim, np.float64)[at_pair],
+        block=np.where(blocks > 0, blocks, np.nan),
+        exposure_asked_ms=np.array(exposure, np.float64),  # not kept, of old answers: NaN
         answered_s=_seconds(answered_at),
     )
 

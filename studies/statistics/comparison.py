@@ -33,6 +33,7 @@ from studies.statistics.fool_rate import (
 )
 from studies.statistics.phrases import label, level, p_value, percent, points, scope
 from studies.statistics.results import (
+    REAL,
     CompletedVotes,
     Origin,
     ResultCondition,
@@ -211,7 +212,7 @@ class Comparisons:
         alpha: Error rate of the family of differences, and of each statement about 50 %.
         estimand: What all of it speaks about.
         differences: One for each comparison of the family.
-        against_half: One for each condition with a vote.
+        against_half: One for each condition with a vote, but for those whose pictures were shown alone.
         equivalence: The same; none without a margin.
     """
 
@@ -519,6 +520,9 @@ def comparisons(
         for pair in pairs
     ]
     adjusted = holm([one.p for one in found])
+    # Of a picture alone, 50 % is no "cannot tell": who calls everything real is fooled by every sample.
+    alone = completed_votes(votes, conditions=conditions, origin=origin, kind=REAL)
+    in_pairs = {name: rate for name, rate in rates.items() if not alone.of(name, everyone=True).any()}
     return Comparisons(
         family=family,
         reference=reference,
@@ -527,9 +531,9 @@ def comparisons(
         alpha=alpha,
         estimand=estimand,
         differences=tuple(replace(one, p_holm=p) for one, p in zip(found, adjusted, strict=True)),
-        against_half=tuple(against_half(rate, condition=name) for name, rate in rates.items()),
+        against_half=tuple(against_half(rate, condition=name) for name, rate in in_pairs.items()),
         equivalence=tuple(
-            equivalence(rate, condition=name, margin=margin) for name, rate in rates.items() if margin is not None
+            equivalence(rate, condition=name, margin=margin) for name, rate in in_pairs.items() if margin is not None
         ),
     )
 

@@ -39,7 +39,7 @@ DECLARATION = "none"
 """Kind of a row that is no response: it tells of a condition that has none."""
 SIDES = ("first", "second")
 SHOWN = ("pair", "sample", "photo")
-NUMBERS = ("position", "rt_ms", "sample_psnr", "sample_ssim")
+NUMBERS = ("position", "rt_ms", "sample_psnr", "sample_ssim", "block", "exposure_asked_ms")
 """Columns of numbers that votes carry for further summaries."""
 FIDELITY_FIGURES = ("psnr", "ssim", "ms_ssim", "ms_ssim_3", "consistency")
 

@@ -69,6 +69,8 @@ class Votes:
         photo_side: (n,) "first" or "second": where the photo was; "" where not known.
         sample_psnr: (n,) float, pSNR of the picture that was judged, in dB; NaN where not measured.
         sample_ssim: (n,) float, SSIM of it, likewise.
+        block: (n,) float, block of a staircase that the trial belongs to, from 1; NaN for none.
+        exposure_asked_ms: (n,) float, exposure asked for, 0 for until the answer; NaN where not known.
         answered_s: (n,) float, when the answer came, in s since 1970 UTC, to the millisecond; NaN where not known.
     """
 
@@ -88,6 +90,8 @@ class Votes:
     photo_side: NDArray[np.str_] | None = None
     sample_psnr: NDArray[np.float64] | None = None
     sample_ssim: NDArray[np.float64] | None = None
+    block: NDArray[np.float64] | None = None
+    exposure_asked_ms: NDArray[np.float64] | None = None
     answered_s: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
@@ -498,6 +502,8 @@ def result_table(
             rate_all=rates_all.get(condition.name),
             excluded_sessions=completed.n_excluded_sessions(condition.name),
             n_alone=int(alone.of(condition.name).sum()),
+            is_held=votes.block is not None
+            and bool((votes.block[completed.row[completed.of(condition.name, everyone=True)]] > 0).any()),
         )
         for condition in conditions
     ]
@@ -542,9 +548,15 @@ def _row(
     rate_all: FoolRate | None,
     excluded_sessions: int,
     n_alone: int,
+    is_held: bool,
 ) -> ResultRow:
     notes = list(rate.notes) if rate else []
-    if n_alone:
+    if is_held:
+        notes.append(
+            "Answers set the exposures, which held errors at one share whatever the method: what tells methods apart "
+            "is the exposure, not this rate."
+        )
+    elif n_alone:
         notes.append(
             f"Single pictures: the fool rate counts samples alone, not the {n_alone} answers on photos. Photos were "
             "taken for samples too, so compare it with those errors, not with 50 %."

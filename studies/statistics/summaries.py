@@ -25,6 +25,7 @@ from studies.statistics.results import (
     fool_rates,
 )
 from studies.statistics.single import SingleErrors, single_errors
+from studies.statistics.staircase import ExposureScore, exposure_score
 
 SEED = 0
 """Of the draws behind intervals without a formula, so that the same votes give the same table."""
@@ -39,6 +40,7 @@ class ConditionSummary:
         label: What people read.
         detection: d' of a choice between two, with its interval; None where pictures were shown alone.
         single: Errors on samples and on photos where pictures were shown alone.
+        exposure: The exposure at which a staircase held raters; None where answers did not set exposures.
         sided: d' with the preference for a side taken out.
         ranking: Best and worst pictures; identifiers are those of the votes' photos.
         agreement: Whether raters are fooled by the same images.
@@ -52,6 +54,7 @@ class ConditionSummary:
     label: str
     detection: Detection | None
     single: SingleErrors | None
+    exposure: ExposureScore | None
     sided: SidedDetection | None
     ranking: Ranking
     agreement: Agreement
@@ -155,6 +158,7 @@ def summaries(
                 label=labels[name],
                 detection=None if single else detection(rate),
                 single=single,
+                exposure=_exposure(votes, (counted, alone), name=name, everyone=everyone, alpha=alpha, rng=rng),
                 sided=sided,
                 ranking=ranking(fooled, picture=votes.photo[row]),
                 agreement=agreement(fooled, photo=photo, scene=scene, rng=rng, alpha=alpha),
@@ -171,6 +175,37 @@ def summaries(
             )
         )
     return tuple(found)
+
+
+def _exposure(
+    votes: Votes,
+    parts: tuple[CompletedVotes, CompletedVotes],
+    *,
+    name: str,
+    everyone: bool,
+    alpha: float,
+    rng: np.random.Generator,
+) -> ExposureScore | None:
+    """Return the score of a condition whose exposures answers set, from answers on samples and on photos."""
+    if votes.block is None or votes.exposure_asked_ms is None:
+        return None
+    row, session, rater = (
+        np.concatenate([getattr(part, column)[part.of(name, everyone=everyone)] for part in parts])
+        for column in ("row", "session", "rater")
+    )
+    block = votes.block[row]
+    of_block = block > 0
+    if not of_block.any():
+        return None
+    each = int(block[of_block].max()) + 1
+    return exposure_score(
+        votes.exposure_asked_ms[row][of_block],
+        ~votes.fooled[row][of_block],
+        rater=rater[of_block],
+        block=session[of_block] * each + block[of_block].astype(np.int64),
+        rng=rng,
+        alpha=alpha,
+    )
 
 
 def _single(

@@ -96,3 +96,27 @@ def test_raters_added_later_answer_by_random_numbers_of_their_own(live_server: A
         for session in study.sessions.order_by("pk")
     )
     assert first != second
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_staircase_finds_the_exposures_at_which_simulated_raters_tell_three_in_four(live_server: Any) -> None:
+    study = make_open_study(
+        preset="hype_time", practice_count=0, test_count=80, golden_count=0, staircase_blocks=1, raters_wanted=20
+    )
+    given = {"nearest-neighbour": 700.0, "smooth": 250.0}
+    out = io.StringIO()
+    options = {"threshold": [f"{slug}={ms}" for slug, ms in given.items()], "spread": 0.0, "stdout": out}
+    call_command("simulate_raters", study.slug, url=live_server.url, raters=6, **options)
+    assert "told three of four pictures after nearest-neighbour 700 ms, smooth 250 ms" in out.getvalue()
+    table = result_table(study)
+    found = {one.condition: one.exposure for one in summaries_get(study, table)}
+    for slug, threshold_ms in given.items():
+        score = found[slug]
+        assert score is not None
+        assert (score.n_raters, score.n_blocks, score.n_responses) == (3, 3, 240)
+        assert abs(score.score_ms - threshold_ms) < 170  # a block of 80 moves by some 90 ms; the mean of three, less
+    for bad, words in (("smooth=0", "more than 0 ms, not 0"), ("rough=1", "no tested condition 'rough'")):
+        with pytest.raises(CommandError, match=words):
+            call_command("simulate_raters", study.slug, url=live_server.url, raters=1, threshold=[bad])
+    with pytest.raises(CommandError, match="a number of ms, not 'x'"):
+        call_command("simulate_raters", study.slug, url=live_server.url, raters=1, threshold=["smooth=x"])

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from studies.reports.comparisons import comparison_sections
 from studies.reports.report import report_sections
 from studies.reports.wording import percent
+from studies.statistics.comparison import comparisons
 from studies.statistics.responses_csv import read_responses
 from studies.statistics.results import REAL, TEST, ResultRow, Votes, result_table
+from studies.statistics.staircase import modal_exposure
 from studies.statistics.summaries import SEED, summaries
 from tests.statistics.made_up import CONDITIONS, FIDELITY, as_cells, as_votes, made_up_rows, write_csv
 
@@ -119,3 +122,51 @@ def test_report_shows_errors_on_photos_apart_and_the_score_beside_them() -> None
         assert told["answers"] == f"{one.single.samples.n_responses} + {one.single.photos.n_responses}"
         assert record["single_both_rate"] == one.single.both.rate
         assert record["single_photos_n_fooled"] == one.single.photos.n_fooled
+
+
+def test_nothing_is_said_of_half_where_pictures_were_shown_alone() -> None:
+    votes = single_votes()
+    assert comparisons(votes, conditions=CONDITIONS, family="all_pairs").against_half == ()
+    in_pairs = comparisons(as_votes(made_up_rows()), conditions=CONDITIONS, family="all_pairs", margin=0.05)
+    assert len(in_pairs.against_half) == len(in_pairs.equivalence) > 0
+    alone = comparisons(votes, conditions=CONDITIONS, family="all_pairs", margin=0.05)
+    table = result_table(votes, conditions=CONDITIONS, fidelity=FIDELITY, study="rooms")
+    assert [section.name for section in comparison_sections(alone, table)] == ["differences"]
+
+
+def held_rows() -> list[dict[str, Any]]:
+    """Return the study of single pictures as if answers had set the exposures, in blocks of ten."""
+    rows = single_rows()
+    for row in rows:
+        position = int(row["position"])
+        row["block"] = str(1 + position // 10) if row["kind"] == TEST else ""
+        row["exposure_asked_ms"] = str(300 + 10 * (position % 3))
+    return rows
+
+
+def test_exposures_that_answers_set_are_scored_alike_from_arrays_and_from_a_file(tmp_path: Path) -> None:
+    write_csv(tmp_path / "responses.csv", as_cells(held_rows()))
+    read = read_responses(tmp_path / "responses.csv")
+    found = summaries(read.votes, conditions=read.conditions, rng=np.random.default_rng(SEED))
+    table = result_table(read.votes, conditions=read.conditions, fidelity={}, study="rooms")
+    sections = {section.name: section for section in report_sections(table, summed_up=found)}
+    assert {one.condition for one in found if one.exposure} == {row.condition for row in table.rows if row.n_responses}
+    for one, record in zip(found, sections["exposures"].records, strict=True):
+        assert one.exposure is not None
+        counted = read.votes.completed & ~read.votes.excluded & (read.votes.condition == one.condition)
+        counted &= np.isin(read.votes.kind, [TEST, REAL])
+        assert one.exposure.n_responses == counted.sum()
+        assert one.exposure.right_rate == pytest.approx(1 - read.votes.fooled[counted].mean())
+        of_raters = []
+        for rater in np.unique(read.votes.rater[counted]):
+            of_rater = counted & (read.votes.rater == rater)
+            assert read.votes.block is not None
+            assert read.votes.exposure_asked_ms is not None
+            modes = [
+                modal_exposure(read.votes.exposure_asked_ms[of_rater & (read.votes.block == block)])
+                for block in np.unique(read.votes.block[of_rater])
+            ]
+            of_raters.append(np.mean(modes))
+        assert one.exposure.score_ms == pytest.approx(np.mean(of_raters))
+        assert record["exposure_score_ms"] == one.exposure.score_ms
+    assert all("Answers set the exposures" in " ".join(row.notes) for row in table.rows if row.n_responses)

@@ -18,7 +18,7 @@ from studies.management.commands._lookups import study_find
 from studies.management.commands._progress import progress_bar
 from studies.models import AsksFor, Kind, Origin, Role, Side, Study, Trial
 from studies.services.sessions import origin_sign, session_check
-from studies.statistics.simulation import fooled_probabilities
+from studies.statistics.simulation import fooled_probabilities, right_probability
 
 DEFAULT_RATES = {
     "bicubic": 0.01,
@@ -29,6 +29,8 @@ DEFAULT_RATES = {
 """By method; a pixel recursive condition gets more for each tenth of tau above 1. Made up, and said to be."""
 
 RATE_PER_TAU = 0.5
+THRESHOLD_MS_PER_RATE = 2_000
+"""Where answers set exposures: a method with twice the fool rate is told after twice the time. As made up."""
 TIMEOUT_S = 30
 EFFECTS = 100_000
 """Photo effects are drawn for so many numbers; a photo's is the one of its number."""
@@ -58,6 +60,13 @@ class Command(BaseCommand):
             default=0.2,
             help="share of photos called fake, in (0, 1), where each picture is shown alone",
         )
+        parser.add_argument(
+            "--threshold",
+            action="append",
+            default=[],
+            metavar="CONDITION=MS",
+            help="exposure at which three of four pictures are told, where a staircase sets exposures",
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--at-once", type=int, default=4, help="raters voting at the same time")
 
@@ -65,6 +74,7 @@ class Command(BaseCommand):
         """Run the raters with a progress bar and say at which rates they were fooled."""
         study = study_find(options["study"])
         rates = _rates(study, options["rate"])
+        thresholds = _thresholds(rates, options["threshold"])
         photo_errors = options["photo_errors"]
         if not 0 < photo_errors < 1:
             raise CommandError(f"--photo-errors must lie between 0 and 1, not {photo_errors:g}.")
@@ -80,6 +90,7 @@ class Command(BaseCommand):
                     _take_part,
                     study,
                     rates=rates,
+                    thresholds=thresholds,
                     photo_errors=photo_errors,
                     base=options["url"],
                     spread=options["spread"],
@@ -103,6 +114,10 @@ class Command(BaseCommand):
                 ) from error
             finally:
                 pool.shutdown(cancel_futures=True)
+        if study.staircase:
+            told = ", ".join(f"{slug} {ms:g} ms" for slug, ms in thresholds.items())
+            self.stdout.write(f"{len(runs)} simulated raters voted, and told three of four pictures after {told}.")
+            return
         told = ", ".join(f"{slug} {100 * rate:.1f} %" for slug, rate in rates.items())
         alone = f", photos taken for samples at {100 * photo_errors:.1f} %" if study.is_single else ""
         self.stdout.write(f"{len(runs)} simulated raters voted, fooled at {told}{alone}.")
@@ -128,10 +143,28 @@ def _rates(study: Study, given: list[str]) -> dict[str, float]:
     return rates
 
 
+def _thresholds(rates: dict[str, float], given: list[str]) -> dict[str, float]:
+    """Return the exposure at which three of four are told, in ms, of each tested condition, as asked for or made up."""
+    thresholds = {slug: THRESHOLD_MS_PER_RATE * rate for slug, rate in rates.items()}
+    for item in given:
+        slug, _, value = item.partition("=")
+        if slug not in thresholds:
+            raise CommandError(f"There is no tested condition {slug!r}; there is: {', '.join(thresholds)}.")
+        try:
+            thresholds[slug] = float(value)
+        except ValueError as error:
+            raise CommandError(f"The threshold of {slug} must be a number of ms, not {value!r}.") from error
+    for slug, threshold_ms in thresholds.items():
+        if not threshold_ms > 0:
+            raise CommandError(f"The threshold of {slug} must be more than 0 ms, not {threshold_ms:g}.")
+    return thresholds
+
+
 def _take_part(
     study: Study,
     *,
     rates: dict[str, float],
+    thresholds: dict[str, float],
     photo_errors: float,
     base: str,
     spread: float,
@@ -155,7 +188,13 @@ def _take_part(
                 trial = Trial.objects.select_related("pair__sample__condition").get(code=code)
                 is_alone = study.is_single and trial.photo_side == Side.FIRST
                 rate = photo_errors if is_alone else rates.get(trial.pair.sample.condition.slug, 0.0)
-                is_fooled = rng.random() < _fooled_chance(trial, rate, attention, rater_effect, photo_effects, spread)
+                chance = _fooled_chance(trial, rate, attention, rater_effect, photo_effects, spread)
+                if study.staircase:
+                    threshold_ms = thresholds[trial.pair.sample.condition.slug] * float(
+                        np.exp(spread * rater_effect[0])
+                    )
+                    chance = 1 - right_probability(passage["exposure_ms"], threshold_ms=threshold_ms)
+                is_fooled = rng.random() < chance
                 side = Side(trial.photo_side) if study.asks_for == AsksFor.PHOTO else Side(trial.photo_side).other
                 answer = {
                     "trial": code,
