@@ -308,9 +308,9 @@ def quality_problems(cleaned: Mapping[str, Any]) -> dict[str, str]:
         )
     if golden is not None and test is not None and golden > test:
         problems["golden_count"] = f"There are {golden} golden pairs but only {test} test pairs; have fewer."
-    if golden is not None and misses is not None and misses >= max(1, golden):
+    if golden is not None and misses is not None and misses > golden:
         problems["golden_misses_allowed"] = (
-            f"Of {golden} golden pairs, at most {max(0, golden - 1)} may be missed, or no session could fail."
+            f"Of {golden} golden pairs, no more than {golden} can be missed; with that number they leave nobody out."
         )
     if least and practice is not None and practice < PRACTICE_LAST:
         problems["practice_least"] = (

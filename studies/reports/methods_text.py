@@ -210,7 +210,11 @@ def _raters(design: Design, table: ResultTable | None) -> str:
     allowed = rules.pop("golden_misses_allowed", None)
     if protocol["golden_count"] and allowed is not None:
         missed = "any golden pair" if allowed == 0 else f"more than {_counted(allowed, 'golden pair', 'golden pairs')}"
-        sentences.append(f"Sessions that missed {missed} were left out, by a rule fixed before the study opened.")
+        sentences.append(
+            f"Sessions that missed {missed} were left out, by a rule fixed before the study opened."
+            if allowed < protocol["golden_count"]
+            else "No session was left out for missing golden pairs, as had been fixed before the study opened."
+        )
     quality = QualityRules(**{rule.name: rules.pop(rule.name) for rule in fields(QualityRules) if rule.name in rules})
     if quality.causes():
         sentences.append(f"Also left out were sessions with {' or with '.join(quality.causes())}.")

@@ -108,6 +108,7 @@ def test_every_number_of_the_protocol_is_told() -> None:
         ("protocol", {"mask_count": 2, "mask_ms": 80}, "1000 ms each, followed by 2 masks of 80 ms"),
         ("protocol", {"question": "Choose the photo"}, "“Choose the photo”."),
         ("exclusions", {"golden_misses_allowed": 1}, "Sessions that missed more than 1 golden pair were left out"),
+        ("exclusions", {"golden_misses_allowed": 5}, "No session was left out for missing golden pairs"),
         ("exclusions", {"missed_exposure": "leave_out"}, "pictures were not shown for their time were left out."),
         (
             "exclusions",

@@ -18,7 +18,7 @@ from studies.selectors.stimuli import stimulus_get
 from studies.services.responses import response_record
 from studies.services.sessions import session_start
 from studies.services.studies import study_create
-from tests.factories import make_open_study, make_photo_set, make_researcher
+from tests.factories import make_open_study, make_photo_set, make_researcher, make_session
 
 pytestmark = pytest.mark.django_db
 
@@ -56,12 +56,22 @@ def test_preset_makes_a_study_that_its_own_form_accepts(preset: str) -> None:
         ("sr3_task2", ("simultaneous", "photo", 3000, 0, 50, 0)),
         ("side_by_side", ("simultaneous", "photo", 0, 10, 40, 5)),
         ("hype_infinity", ("single", "photo", 0, 0, 100, 0)),
+        ("hype_time", ("single", "photo", 500, 0, 450, 0)),
     ],
 )
 def test_preset_has_the_numbers_of_its_source(preset: str, published: tuple[str, str, int, int, int, int]) -> None:
     study = draft(preset)
     counts = (study.practice_count, study.test_count, study.golden_count)
     assert (study.layout, study.asks_for, study.exposure_ms, *counts) == published
+
+
+def test_checks_of_zhang_leave_nobody_out_as_in_their_source() -> None:
+    study = make_open_study(
+        preset="zhang2016", practice_count=0, test_count=4, golden_count=2, golden_misses_allowed=2, spare_photos=0
+    )
+    session = make_session(study, answers=[False] * 6)
+    assert session.state == "complete"
+    assert study.quality_figures == ()
 
 
 def test_texts_follow_layout_question_and_counts() -> None:
