@@ -122,6 +122,17 @@ DATABASES = {"default": _database}
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "evalsite" / "static"]
+# Tables and figures, by the votes that they were made of. The processes of a machine share them; they may be deleted.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "results": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": DATA_DIR / "cache",
+        "TIMEOUT": None,
+        "OPTIONS": {"MAX_ENTRIES": 2_000},
+    },
+}
+
 MEDIA_URL = ""  # Nothing in MEDIA_ROOT has an address of its own: a file's name would tell photo from sample.
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -1172,3 +1172,14 @@ class SharingForm(AdminForm, forms.Form):
         assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101 -- tells mypy what the class above declares
         accounts = Researcher.objects.filter(is_active=True, is_staff=True).exclude(pk=study.owner_id)
         field.queryset = accounts.order_by("username")
+
+
+class PublicLinkForm(AdminForm, forms.Form):
+    """What the public link of a study gives, and that this is meant."""
+
+    gives_bundle = forms.BooleanField(
+        required=False,
+        label="Give the bundle too",
+        help_text="All anonymous responses, and all pictures that raters saw: only if you may pass them on.",
+    )
+    is_sure = forms.BooleanField(label="These results may be public")

@@ -26,6 +26,16 @@ def bundle_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) 
         if bundle is None or bundle.state != BundleState.READY:
             raise StudyStateWrong("This bundle is not there any more, or not yet: prepare it on the results page.")
         return bundle_sent(bundle)
+    bundle_enqueue(study, origin=origin)
+    return redirect(f"{reverse('admin:studies_study_results', args=[study.pk])}?origin={origin.value}#bundle")
+
+
+def bundle_enqueue(study: Study, *, origin: Origin) -> None:
+    """Have the bundle made, unless it is there.
+
+    Raises:
+        QueueUnreachable: If the worker cannot be told; once it runs again it finds the bundle by itself.
+    """
     bundle = bundle_order(study=study, origin=origin)
     if bundle.state == BundleState.WAITING:
         try:
@@ -34,7 +44,6 @@ def bundle_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) 
             raise QueueUnreachable(
                 "The bundle waits, but the worker's queue is out of reach: have it started."
             ) from error
-    return redirect(f"{reverse('admin:studies_study_results', args=[study.pk])}?origin={origin.value}#bundle")
 
 
 def bundle_sent(bundle: Bundle) -> FileResponse:

@@ -2,50 +2,25 @@
 
 import csv
 from collections.abc import Iterable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 
 from studies.admin.ownership import OwnedAdmin
 from studies.errors import SharingImpossible
 from studies.models import Origin, Saw, Study
-from studies.reports import FORMATS
-from studies.reports.figures import FileFormat, ThemeName
+from studies.reports.figures import ThemeName
+from studies.reports.published import PUBLISHED, Reference
 from studies.selectors import figures
 from studies.selectors.events import events_rows
 from studies.selectors.exports import responses_csv
 from studies.selectors.looks import is_under_way
-from studies.selectors.results import origin_default, result_table, sections_get
+from studies.selectors.results import origin_default
+from studies.selectors.results_files import TABLE_FORMATS, figure_file, section_file, table_file
 from studies.selectors.studies import design_json
 from studies.services.looks import look_record
 
 Response = TypeVar("Response", HttpResponse, StreamingHttpResponse)
-
-
-class Export(NamedTuple):
-    """How a form of the table leaves."""
-
-    label: str
-    ending: str
-    content_type: str
-
-
-EXPORTS: dict[str, Export] = {
-    "csv": Export("CSV", "csv", "text/csv; charset=utf-8"),
-    "json": Export("JSON", "json", "application/json"),
-    "latex": Export("LaTeX", "tex", "application/x-tex; charset=utf-8"),
-    "markdown": Export("Markdown", "md", "text/markdown; charset=utf-8"),
-    "html": Export("HTML", "html", "text/html; charset=utf-8"),
-    "text": Export("Text", "txt", "text/plain; charset=utf-8"),
-}
-
-
-FIGURE_TYPES: dict[FileFormat, str] = {
-    "svg": "image/svg+xml",
-    "pdf": "application/pdf",
-    "png": "image/png",
-}
-"""What each form of a figure is called on its way."""
 
 
 class _Echo:
@@ -56,16 +31,27 @@ class _Echo:
 
 
 def table_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, format_name: str) -> HttpResponse:
-    """Send the results table."""
-    if format_name not in EXPORTS:
-        raise Http404(f"There is no format {format_name}; there are {', '.join(EXPORTS)}.")
+    """Send the results table with all that stands below it."""
     origin = origin_of(request, study)
-    export = EXPORTS[format_name]
-    look(request, model_admin, study, shown=f"table as {export.label}", origin=origin)
-    table = result_table(study, origin=origin)
-    sections = [] if format_name == "csv" else sections_get(study, table, has_more=True)
-    response = HttpResponse(FORMATS[format_name](table, sections), content_type=export.content_type)
-    return attached(response, f"{study.slug}-results-{origin.value}.{export.ending}")
+    drawn = figures.StudyFigures(study, origin=origin)
+    file = table_file(study, drawn, format_name=format_name, reference=reference_of(request))
+    if file is None:
+        raise Http404(f"There is no format {format_name}; there are {', '.join(TABLE_FORMATS)}.")
+    look(request, model_admin, study, shown=f"table as {TABLE_FORMATS[format_name].label}", origin=origin)
+    return attached(HttpResponse(file.content, content_type=file.content_type), file.name)
+
+
+def section_view(
+    request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, section: str, format_name: str
+) -> HttpResponse:
+    """Send one of the tables below the first one."""
+    origin = origin_of(request, study)
+    drawn = figures.StudyFigures(study, origin=origin)
+    file = section_file(study, drawn, section=section, format_name=format_name, reference=reference_of(request))
+    if file is None:
+        raise Http404(f"There is no table {section} as {format_name} of these votes.")
+    look(request, model_admin, study, shown=f"table {section}", origin=origin)
+    return attached(HttpResponse(file.content, content_type=file.content_type), file.name)
 
 
 def responses_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> StreamingHttpResponse:
@@ -96,16 +82,14 @@ def design_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) 
 def figure_view(
     request: HttpRequest, *, model_admin: OwnedAdmin, study: Study, name: str, file_format: str
 ) -> HttpResponse:
-    """Send a figure of the votes, light or dark."""
+    """Send a figure of the votes, light or dark, or the data behind it."""
     origin = origin_of(request, study)
-    kind = next((kind for kind in FIGURE_TYPES if kind == file_format), None)
     drawn = figures.StudyFigures(study, origin=origin)
-    if kind is None or name not in drawn.names:
+    file = figure_file(study, drawn, name=name, ending=file_format, theme=theme_of(request))
+    if file is None:
         raise Http404(f"There is no figure {name}.{file_format} of these votes; there are {', '.join(drawn.names)}.")
     look(request, model_admin, study, shown=f"figure {name}", origin=origin)
-    theme: ThemeName = "dark" if request.GET.get("theme") == "dark" else "light"
-    response = HttpResponse(drawn.draw(name, file_format=kind, theme=theme), content_type=FIGURE_TYPES[kind])
-    return shown_or_attached(request, response, f"{study.slug}-{name}-{origin.value}.{kind}")
+    return shown_or_attached(request, HttpResponse(file.content, content_type=file.content_type), file.name)
 
 
 def samples_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) -> HttpResponse:
@@ -133,6 +117,16 @@ def look(request: HttpRequest, model_admin: OwnedAdmin, study: Study, *, shown: 
 def who(request: HttpRequest) -> str:
     """Return the name of the account that asks."""
     return request.user.get_username()
+
+
+def theme_of(request: HttpRequest) -> ThemeName:
+    """Return which theme a figure is asked for in."""
+    return "dark" if request.GET.get("theme") == "dark" else "light"
+
+
+def reference_of(request: HttpRequest) -> Reference | None:
+    """Return which published figures are to stand below, if any."""
+    return next((name for name in PUBLISHED if name == request.GET.get("reference")), None)
 
 
 def origin_of(request: HttpRequest, study: Study) -> Origin:

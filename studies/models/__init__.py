@@ -13,6 +13,7 @@ from studies.models.recruitment import ArrivalCount, PanelEntry, Recruitment, Wi
 from studies.models.researcher import AccountRole, Researcher
 from studies.models.sample import Sample, SampleStatus
 from studies.models.setup import StudySetup
+from studies.models.sharing import PublicLink
 from studies.models.sign_in import SignInAttempt, SignInSubject
 from studies.models.study import (
     Assignment,
@@ -65,6 +66,7 @@ __all__ = [
     "PhotoUpload",
     "PlanCheck",
     "PlanCheckState",
+    "PublicLink",
     "Rater",
     "RatingSession",
     "Recruitment",

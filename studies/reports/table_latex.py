@@ -53,7 +53,7 @@ def render_latex(table: ResultTable, sections: Sequence[Section] = ()) -> str:
 
     The caption names interval, level, estimand and n; figures stand in columns of siunitx, aligned by their points.
     """
-    label = re.sub(r"[^A-Za-z0-9-]+", "-", table.study)
+    label = _label(table)
     parts = [
         PACKAGES,
         r"\begin{table*}",
@@ -75,19 +75,32 @@ def render_latex(table: ResultTable, sections: Sequence[Section] = ()) -> str:
         r"\end{table*}",
     ]
     for section in sections:
-        parts += [
-            r"",
-            r"\begin{table*}",
-            r"  \centering",
-            rf"  \caption{{{escape(f'{study_name(table)}: {section.heading}. {section.about}'.strip())}}}",
-            rf"  \label{{tab:{label}-{section.name}}}",
-            r"  \smallskip",
-            r"  \footnotesize",
-            *tabular(section.columns, section.lines),
-            *_notes((*section.notes, provenance(table))),
-            r"\end{table*}",
-        ]
+        parts += ["", *_section(table, section)]
     return "\n".join(parts) + "\n"
+
+
+def section_latex(table: ResultTable, section: Section) -> str:
+    """Return one of the tables below the first one by itself."""
+    return "\n".join([PACKAGES, *_section(table, section)]) + "\n"
+
+
+def _label(table: ResultTable) -> str:
+    return re.sub(r"[^A-Za-z0-9-]+", "-", table.study)
+
+
+def _section(table: ResultTable, section: Section) -> list[str]:
+    label = _label(table)
+    return [
+        r"\begin{table*}",
+        r"  \centering",
+        rf"  \caption{{{escape(f'{study_name(table)}: {section.heading}. {section.about}'.strip())}}}",
+        rf"  \label{{tab:{label}-{section.name}}}",
+        r"  \smallskip",
+        r"  \footnotesize",
+        *tabular(section.columns, section.lines),
+        *_notes((*section.notes, provenance(table))),
+        r"\end{table*}",
+    ]
 
 
 def _notes(sentences: Iterable[str]) -> list[str]:

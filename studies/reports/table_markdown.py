@@ -25,12 +25,21 @@ def render_markdown(table: ResultTable, sections: Sequence[Section] = ()) -> str
     parts += [f"{HEADING_ALL}:", "", *piped(columns_all(table), rows_all(table)), ""]
     parts += [f"- {escape(note)}" for note in (legend(table), *grouped_notes(table))]
     for section in sections:
-        parts += ["", f"### {escape(section.heading)}", ""]
-        parts += [escape(section.about), ""] if section.about else []
-        parts += piped(section.columns, section.lines)
-        parts += ["", *(f"- {escape(note)}" for note in section.notes)] if section.notes else []
+        parts += ["", *_section(section)]
     parts += ["", escape(provenance(table))]
     return "\n".join(parts) + "\n"
+
+
+def section_markdown(table: ResultTable, section: Section) -> str:
+    """Return one of the tables below the first one by itself."""
+    return "\n".join([*_section(section), "", escape(provenance(table))]) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    parts = [f"### {escape(section.heading)}", ""]
+    parts += [escape(section.about), ""] if section.about else []
+    parts += piped(section.columns, section.lines)
+    return parts + (["", *(f"- {escape(note)}" for note in section.notes)] if section.notes else [])
 
 
 def escape(text: str) -> str:

@@ -16,7 +16,7 @@ from django.db.models.fields.files import FieldFile
 
 import studies
 from studies.errors import PictureMissing
-from studies.models import Bundle, Origin, Study
+from studies.models import About, Bundle, Origin, Study
 from studies.reports import FORMATS
 from studies.reports.bundle_text import bundle_readme, bundle_requirements
 from studies.reports.figures import FileFormat
@@ -47,7 +47,8 @@ Written = Callable[[BinaryIO], None]
 
 def bundle_version(study: Study, *, origin: Origin) -> str:
     """Return the word that a bundle of what the study is now would have."""
-    words = f"{results_version(study, origin=origin)}/{study.events.count()}"
+    events = study.events.exclude(about=About.SHARING)  # these are not in it
+    words = f"{results_version(study, origin=origin)}/{events.count()}"
     return hashlib.sha256(words.encode()).hexdigest()
 
 

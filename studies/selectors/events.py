@@ -24,17 +24,21 @@ def events_rows(study: Study, *, hides_codes: bool = False, hides_names: bool = 
     Args:
         study: The study.
         hides_codes: Leave out how the recruitment was changed, since whoever knows its codes can be paid for nothing.
-        hides_names: Number the accounts in the order of their appearance instead of naming them.
+        hides_names: Number the accounts in the order of their appearance instead of naming them, and leave out who else
+            may read the study.
     """
     yield list(EVENT_COLUMNS)
     names: dict[str, str] = {}
-    for event in events_get(study).reverse().iterator(chunk_size=1_000):
+    events = events_get(study).reverse()
+    if hides_names:
+        events = events.exclude(about=About.SHARING)
+    for event in events.iterator(chunk_size=1_000):
         who = event.who
         if hides_names and who not in NO_ACCOUNTS:
             who = names.setdefault(who, f"account-{len(names) + 1}")
         head = [event.at.isoformat(timespec="milliseconds"), who, event.about, event.sentence]
         changed = event.changed
-        if (hides_codes and event.about == About.RECRUITMENT) or (hides_names and event.about == About.SHARING):
+        if hides_codes and event.about == About.RECRUITMENT:
             changed = []
         for change in changed:
             yield [*head, change.field, _written(change.before), _written(change.after)]

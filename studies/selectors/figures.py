@@ -2,17 +2,28 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+from django.core.cache import caches
 
 from studies import __version__
 from studies.models import Origin, Sample, SampleStatus, Study, Use
 from studies.reports import figures
+from studies.reports.figure_data import figure_csv
 from studies.reports.figures import FileFormat, ThemeName
 from studies.reports.figures.gallery import Picture
+from studies.reports.published import Reference
+from studies.reports.report import report_sections
+from studies.reports.section import Section
 from studies.selectors.pictures import picture_read, pictures_read
-from studies.selectors.results import comparisons_get, result_table, summaries_get
+from studies.selectors.results import comparisons_get, live_get, origin_default, result_table, summaries_get
+from studies.selectors.versions import results_version
 from studies.statistics.comparison import Comparisons
 from studies.statistics.results import ResultTable
+from studies.statistics.sequential import LiveEstimate
 from studies.statistics.summaries import ConditionSummary
+
+Kept = TypeVar("Kept")
 
 GRID_ROWS = 8
 FIGURE_FORMATS: tuple[FileFormat, ...] = ("svg", "pdf", "png")
@@ -27,22 +38,54 @@ LABELS: Mapping[str, str] = {
 """Name of each figure in addresses and of its file, and its name for people, in the order of a page."""
 
 
+class Computed(NamedTuple):
+    """What takes long at many votes; see `StudyFigures`."""
+
+    table: ResultTable
+    compared: Comparisons | None
+    summed_up: tuple[ConditionSummary, ...]
+    live: dict[str, LiveEstimate] | None
+
+
 class StudyFigures:
     """The figures of a study's votes of one origin; what several of them need is computed once."""
 
     def __init__(self, study: Study, *, origin: Origin | None = None) -> None:
         self.study = study
-        self.table: ResultTable = result_table(study, origin=origin)
+        self.origin = origin or origin_default(study)
+        self.version = results_version(study, origin=self.origin) if study.is_frozen else ""
+        self._computed = self._recall("computed", self._compute)
+        self.table: ResultTable = self._computed.table
+        self.compared: Comparisons | None = self._computed.compared
+        self.summed_up: tuple[ConditionSummary, ...] = self._computed.summed_up
 
-    @cached_property
-    def compared(self) -> Comparisons | None:
-        """The comparisons that the design fixes."""
-        return comparisons_get(self.study, self.table)
+    def _compute(self) -> "Computed":
+        table = result_table(self.study, origin=self.origin)
+        live = live_get(self.study, table) if table.caution else None
+        return Computed(table, comparisons_get(self.study, table), summaries_get(self.study, table), live)
 
-    @cached_property
-    def summed_up(self) -> tuple[ConditionSummary, ...]:
-        """The further summaries."""
-        return summaries_get(self.study, self.table)
+    def _recall(self, what: str, make: Callable[[], Kept]) -> Kept:
+        """Return what was computed of these very votes before, by any process, or compute it now.
+
+        Of a study that was not opened yet there are no votes that could take long, and its samples still change.
+        """
+        if not self.version:
+            return make()
+        kept: Kept | None = caches["results"].get(f"{self.version}-{what}")
+        if kept is None:
+            kept = make()
+            caches["results"].set(f"{self.version}-{what}", kept)
+        return kept
+
+    def sections(self, *, reference: Reference | None = None) -> list[Section]:
+        """Return all that stands below the table; with published figures, if they are asked for."""
+        return report_sections(
+            self.table,
+            live=self._computed.live,
+            compared=self.compared,
+            summed_up=self.summed_up,
+            reference=reference,
+        )
 
     @cached_property
     def taus(self) -> dict[str, float]:
@@ -66,8 +109,27 @@ class StudyFigures:
         }
         return [name for name in LABELS if has_something[name]]
 
+    def data(self, name: str) -> str:
+        """Return the figures behind one of the figures in `names`, as CSV."""
+        photos = self.study.photo_set.photos
+
+        def photo_name(photo: object) -> str:
+            return photos.get(pk=int(str(photo))).sha256[:16]
+
+        return figure_csv(
+            name,
+            self.table,
+            sections=self.sections(),
+            taus=self.taus,
+            summed_up=self.summed_up,
+            photo_name=photo_name,
+        )
+
     def draw(self, name: str, *, file_format: FileFormat = "svg", theme: ThemeName = "light") -> bytes:
         """Draw one of the figures in `names`."""
+        return self._recall(f"{name}-{file_format}-{theme}", lambda: self._draw(name, file_format, theme))
+
+    def _draw(self, name: str, file_format: FileFormat, theme: ThemeName) -> bytes:
         table, compared = self.table, self.compared
         form: dict[str, Callable[[], bytes]] = {
             "fool-rates": lambda: figures.fool_rates(table, file_format=file_format, theme=theme),

@@ -1,10 +1,11 @@
-"""Who may read a study: accounts that it is shared with."""
+"""Who may read a study: accounts that it is shared with, and whoever has its public link."""
 
 from collections.abc import Collection
 
 from django.db import transaction
 
-from studies.models import About, AccountRole, Researcher, Study
+from studies.errors import SharingImpossible
+from studies.models import About, AccountRole, PublicLink, Researcher, Study, StudyState
 from studies.services.events import changes_between, event_record
 
 
@@ -24,6 +25,38 @@ def study_share(*, study: Study, researchers: Collection[Researcher]) -> None:
         if changes:
             sentence = "Changed who may read the study."
             event_record(study=study, about=About.SHARING, sentence=sentence, changes=changes)
+
+
+def public_link_open(*, study: Study, gives_bundle: bool) -> PublicLink:
+    """Let anybody who has the link read the results; one that is there already keeps its address.
+
+    Raises:
+        SharingImpossible: If the study is not closed, so that its results may still be hidden by its design.
+    """
+    with transaction.atomic():
+        study.refresh_from_db(from_queryset=Study.objects.select_for_update())
+        if study.state != StudyState.CLOSED:
+            raise SharingImpossible(
+                f"“{study.title}” is {study.state}: results can be made public once the study is closed."
+            )
+        before = PublicLink.objects.filter(study=study).first()
+        link, _ = PublicLink.objects.update_or_create(study=study, defaults={"gives_bundle": gives_bundle})
+        words = {None: "off", False: "results", True: "results and bundle"}
+        changes = changes_between(
+            {"Public link": words[before.gives_bundle if before else None]}, {"Public link": words[gives_bundle]}
+        )
+        if changes:
+            sentence = "Let anybody with the public link read the results."
+            event_record(study=study, about=About.SHARING, sentence=sentence, changes=changes)
+    return link
+
+
+def public_link_close(*, study: Study) -> None:
+    """End the public link for good: a later one has another address."""
+    with transaction.atomic():
+        deleted, _ = PublicLink.objects.filter(study=study).delete()
+        if deleted:
+            event_record(study=study, about=About.SHARING, sentence="Switched the public link off.")
 
 
 def _names(study: Study) -> list[str]:

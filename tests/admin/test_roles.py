@@ -42,6 +42,8 @@ WHO: dict[str, tuple[str, tuple[str, ...]]] = {
     "live_parts": (READ, ()),
     "live_rates": (READ, ()),
     "import": (MAKE, ()),
+    "link_close": (OWN_POST, ()),
+    "link_open": (OWN_POST, ()),
     "open": (OWN, ()),
     "pause": (OWN, ()),
     "photos": (OWN, ()),
@@ -66,6 +68,7 @@ WHO: dict[str, tuple[str, tuple[str, ...]]] = {
     "results": (READ, ()),
     "resume": (OWN_POST, ()),
     "samples": (READ, ()),
+    "section": (READ, ("differences", "csv")),
     "sharing": (OWN, ()),
     "table": (READ, ("csv",)),
     "trial": (OWN, ()),
@@ -160,7 +163,7 @@ def test_each_address_lets_in_whom_it_should(actor: Actor) -> None:
         elif kind == OWN and not actor.owns:
             assert got == 403, name
         else:
-            assert got in (200, 302) or (name in ("figure", "samples", "picture") and got == 404), name
+            assert got in (200, 302) or (name in ("figure", "section", "samples", "picture") and got == 404), name
         if not actor.owns:
             assert client.post(path).status_code in (403, 405), name
         elif kind == ANSWER:

@@ -9,15 +9,20 @@ from html import unescape
 
 import numpy as np
 import pytest
+from django.core.cache import caches
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
 
-from studies.models import Origin, Researcher, Sample, Study, StudyState
+from studies.models import Origin, Researcher, Sample, Saw, Study, StudyState
 from studies.reports import FORMATS
 from studies.reports.wording import MISSING
+from studies.selectors import figures
 from studies.selectors.results import result_table, sections_get
+from studies.services.looks import look_record
+from studies.services.sessions import session_withdraw
 from studies.services.studies import study_close
+from studies.statistics.results import ResultTable
 from tests.factories import make_session, make_study
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +74,7 @@ def test_table_shows_what_the_selector_counts(client: Client, study: Study) -> N
 def test_tiles_are_shown_with_their_scenes(client: Client, study: Study) -> None:
     assert "of scenes" not in page_of(client, study)
     study.photo_set.photos.update(source_sha256="0" * 64)
+    caches["results"].clear()  # no service changes the photos of a frozen study
     page = page_of(client, study)
     for row in result_table(study, origin=Origin.PERSON).rows:
         if row.role != "test":
@@ -211,3 +217,75 @@ def test_figures_that_there_is_nothing_for_are_no_address(client: Client, study:
 
 def test_unknown_form_is_no_address(client: Client, study: Study) -> None:
     assert client.get(address("table", study, "excel")).status_code == 404
+
+
+# --- The page as a whole --------------------------------------------------------------------------------------------
+
+
+def test_contents_lead_to_parts_that_are_there(client: Client, study: Study) -> None:
+    page = page_of(client, study)
+    contents = page[page.index('<nav class="rp-toc"') :]
+    anchors = re.findall(r'href="#([\w-]+)"', contents[: contents.index("</nav>")])
+    assert anchors[0] == "table"
+    assert {"compared", "times", "exclusions", "files"} <= set(anchors)
+    for anchor in anchors:
+        assert page.count(f'id="{anchor}"') == 1, anchor
+
+
+def test_each_further_table_and_the_data_of_each_figure_leave_by_themselves(client: Client, study: Study) -> None:
+    page = page_of(client, study)
+    sections = {section.name: section for section in sections_get(study, result_table(study), has_more=True)}
+    for name, section in sections.items():
+        for form in ("csv", "latex", "markdown"):
+            link = f"{address('section', study, name, form)}?origin=person"
+            assert link in page
+            assert client.get(link).status_code == 200
+        rows = list(csv.DictReader(io.StringIO(client.get(address("section", study, name, "csv")).content.decode())))
+        assert len(rows) == len(section.records)
+    assert client.get(address("section", study, "other", "csv")).status_code == 404
+    assert client.get(address("section", study, "differences", "json")).status_code == 404
+    drawn = set(re.findall(r"/figures/([\w-]+)\.svg", page))
+    assert "fool-rates" in drawn
+    for name in drawn:
+        data = client.get(address("figure", study, name, "csv"), {"download": ""})
+        assert f'filename="{study.slug}-{name}-person.csv"' in data.headers["Content-Disposition"]
+        assert len(data.content.decode().splitlines()) > 1
+
+
+def test_published_figures_stand_below_if_they_are_asked_for(client: Client, study: Study) -> None:
+    assert "arXiv 1702.00783" not in page_of(client, study)
+    page = page_of(client, study, reference="faces")
+    assert "arXiv 1702.00783" in page
+    latex = client.get(address("table", study, "latex"), {"origin": "person", "reference": "faces"}).content.decode()
+    assert "arXiv 1702.00783" in latex
+    assert "arXiv 1702.00783" not in page_of(client, study, reference="cats")
+
+
+def test_results_are_computed_once_until_a_vote_a_withdrawal_or_a_look_changes_them(
+    researcher: Researcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(owner=researcher, test_count=4, golden_count=1, practice_count=0)
+    computed: list[Origin | None] = []
+    make = result_table
+
+    def counting(study: Study, *, origin: Origin | None = None) -> ResultTable:
+        computed.append(origin)
+        return make(study, origin=origin)
+
+    monkeypatch.setattr(figures, "result_table", counting)
+
+    def votes() -> int:
+        return sum(row.n_responses for row in figures.StudyFigures(study, origin=Origin.PERSON).table.rows)
+
+    session = make_session(study, answers=[True] * 5)
+    assert [votes(), votes()] == [4, 4]
+    assert len(computed) == 1
+    make_session(study, answers=[True])  # one answer is enough: the session counts as started
+    assert [votes(), votes()] == [4, 4]
+    assert len(computed) == 2
+    session_withdraw(session=session)
+    assert [votes(), votes()] == [0, 0]
+    assert len(computed) == 3
+    look_record(study=study, who="x", saw=Saw.RATES, shown="x", origin=Origin.PERSON)
+    assert figures.StudyFigures(study, origin=Origin.PERSON).table.caution
+    assert len(computed) == 4
