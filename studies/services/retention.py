@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from studies.errors import RaterUnknown
-from studies.models import About, Origin, PanelEntry, Rater, RatingSession, Response, SessionState, Trial
+from studies.models import About, Bundle, Origin, PanelEntry, Rater, RatingSession, Response, SessionState, Trial
 from studies.services.events import event_record
 
 BATCH = 200
@@ -71,6 +71,8 @@ def rater_of_participant(*, participant: str) -> list[Rater]:
 def rater_erase(*, rater: Rater) -> int:
     """Delete a rater with every session, plan and answer and the panel's ids; studies' logs tell that, not who it was.
 
+    Bundles that are kept of those studies hold the answers as well: they go too, and can be ordered again.
+
     Returns:
         The number of answers that are gone.
     """
@@ -82,6 +84,7 @@ def rater_erase(*, rater: Rater) -> int:
             erased += answers
             sentence = f"Erased a rater with {answers} answer{'' if answers == 1 else 's'}, as asked for."
             event_record(study=session.study, about=About.OTHER, sentence=sentence)
+        Bundle.objects.filter(study__in=[session.study_id for session in sessions]).delete()
         _sessions_delete([session.pk for session in sessions])
         Rater.objects.filter(pk=rater.pk).delete()
     return erased

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from studies.models import Origin, PanelEntry, Rater, RatingSession, Recruitment, Response, StudyEvent, Trial
+from studies.models import Bundle, Origin, PanelEntry, Rater, RatingSession, Recruitment, Response, StudyEvent, Trial
 from studies.recruitment import Arrival
 from studies.services.sessions import session_start
 from tests.factories import answer_current, make_session, make_small_study
@@ -31,6 +31,8 @@ def test_rater_is_erased_with_all_that_they_left_and_others_stay(by: str) -> Non
         answer_current(session)
     session.refresh_from_db()
     answers, others = session.trials.count(), Response.objects.filter(trial__session=other).count()
+    Bundle.objects.create(study=study, origin=Origin.PERSON, version="1")
+    elsewhere = Bundle.objects.create(study=make_small_study(), origin=Origin.PERSON, version="1")
     words = {
         "rater": [str(session.rater)],
         "session": [str(session)],
@@ -44,6 +46,7 @@ def test_rater_is_erased_with_all_that_they_left_and_others_stay(by: str) -> Non
     assert Response.objects.count() == others
     assert not Trial.objects.exclude(session=other).exists()
     assert not PanelEntry.objects.exists()
+    assert Bundle.objects.get() == elsewhere
     event = StudyEvent.objects.filter(sentence__startswith="Erased").get()
     assert event.sentence == f"Erased a rater with {answers} answers, as asked for."
     assert "pid7" not in str(event.changes)
