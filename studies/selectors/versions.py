@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from functools import cache
+from pathlib import Path
 
 from django.db.models import Count
 
-from studies import __version__
+import studies
 from studies.models import Origin, RatingSession, Response, Study
 from studies.selectors.looks import is_under_way
 from studies.selectors.recruitment import arrivals_get
@@ -19,7 +21,7 @@ def results_version(study: Study, *, origin: Origin) -> str:
     """
     sessions = RatingSession.objects.filter(study=study, rater__origin=origin)
     facts = (
-        __version__,
+        sources_digest(),
         study.code,
         study.slug,
         study.title,
@@ -32,3 +34,15 @@ def results_version(study: Study, *, origin: Origin) -> str:
         Response.objects.order_by("pk").values_list("pk", flat=True).last() if is_under_way(study) else None,
     )
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+@cache
+def sources_digest() -> str:
+    """Return the SHA-256 of the sources that compute results: other ones may compute, or read, something else."""
+    package = Path(str(studies.__file__)).parent
+    digest = hashlib.sha256()
+    for path in sorted(
+        path for name in ("statistics", "reports", "selectors") for path in (package / name).rglob("*.py")
+    ):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -289,3 +289,6 @@ def test_results_are_computed_once_until_a_vote_a_withdrawal_or_a_look_changes_t
     look_record(study=study, who="x", saw=Saw.RATES, shown="x", origin=Origin.PERSON)
     assert figures.StudyFigures(study, origin=Origin.PERSON).table.caution
     assert len(computed) == 4
+    monkeypatch.setattr("studies.selectors.versions.sources_digest", lambda: "of another version of the platform")
+    assert [votes(), votes()] == [0, 0]
+    assert len(computed) == 5

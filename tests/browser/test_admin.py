@@ -106,6 +106,7 @@ def test_pages_have_no_grave_fault_and_fit_the_screen(
         address("open", ready),
         address("close", opened),
         address("history", opened),
+        address("sharing", opened),
         address("live", opened),
         address("live", opened) + "?origin=simulated",
         address("pause", opened),
