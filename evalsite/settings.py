@@ -36,7 +36,7 @@ SECRET_KEY = env.str("EVALSITE_SECRET_KEY", default="") or secret_key_load(DATA_
 ALLOWED_HOSTS = env.list("EVALSITE_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "evalsite.apps.ResearcherAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -7,9 +7,4 @@ from studies.admin.sign_in import SignInForm
 
 __all__ = ["photo", "photo_set", "rater", "researcher", "study", "training"]
 
-admin.site.site_title = "evalsite"
-admin.site.site_header = "evalsite"
-admin.site.index_title = "Your studies and photos"
-admin.site.site_url = None
-admin.site.enable_nav_sidebar = False
 admin.site.login_form = SignInForm
