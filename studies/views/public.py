@@ -47,7 +47,7 @@ def results(request: HttpRequest, *, link: PublicLink) -> HttpResponse:
     bundle = bundle_get(link.study, origin=figures.origin) if link.gives_bundle else None
     context = results_page(link.study, figures, base=base, sections=figures.sections(), hides_names=True)
     context |= {"is_public": True, "bundle": bundle, "gives_bundle": link.gives_bundle}
-    return render(request, "studies/public_results.html", context)
+    return render(request, "admin/studies/study/public.html", context)
 
 
 @linked

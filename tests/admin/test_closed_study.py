@@ -34,6 +34,7 @@ PLACES: dict[str, Any] = {
     "format_name": "csv",
     "name": "fool-rates",
     "file_format": "svg",
+    "section": "comparisons",
 }
 """What stands in addresses besides the study's number."""
 NOT_THE_STUDY = {"studies_study_clone", "studies_study_sharing"}

@@ -34,6 +34,8 @@ TAIL = 5
 """Times shorter than oTree's: the time in which 99 % of the answers are taken."""
 CROWD = 256
 """Raters at once, all of whose sessions were begun before."""
+SESSIONS_AHEAD = 8
+"""Sessions of each rater that are begun before the clock runs, as oTree makes its participants; enough for a turn."""
 PAUSE_S = 1
 """What those of the second crowd take between pictures and answer, which is less than people do."""
 CROWD_P99_MS = 500
@@ -146,8 +148,11 @@ def main() -> int:
                 participants = otree.participants_make(options.raters)
                 sessions = map(otree_session, participants)
                 theirs.append(crowd_play(otree.address, sessions, at_once=options.raters, seconds=options.seconds))
-                again = repeat(evalsite_session(entry))
-                ours.append(crowd_play(address, again, at_once=options.raters, seconds=options.seconds))
+                ready: list[str] = []
+                starts_ahead = repeat(start_session(entry, ready), SESSIONS_AHEAD * options.raters)
+                crowd_play(address, starts_ahead, at_once=4, seconds=FOR_EVER)
+                sessions = map(begun_session, ready)
+                ours.append(crowd_play(address, sessions, at_once=options.raters, seconds=options.seconds))
             begun: list[str] = []
             crowd_play(address, repeat(start_session(entry, begun), 2 * CROWD), at_once=4, seconds=FOR_EVER)
             at_once = map(begun_session, begun[:CROWD])

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -100,16 +101,19 @@ def postgresql_command(name: str) -> str:
 
 
 @contextmanager
-def postgresql(folder: Path, *, logs: Path) -> Iterator[str]:
-    """Serve an empty database `evalsite`; yields its `DATABASE_URL`."""
-    data, port = folder / "postgresql", port_find()
-    data.mkdir()
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_uid == os.getuid() and parent.is_relative_to(Path("/tmp")) and parent != Path("/tmp"):  # noqa: S108 -- where tests are at home
-            parent.chmod(parent.stat().st_mode | 0o011)  # PostgreSQL's own account passes through
-    if os.getuid() == 0:
-        account = pwd.getpwnam("postgres")
-        os.chown(data, account.pw_uid, account.pw_gid)
+def postgresql(*, logs: Path) -> Iterator[str]:
+    """Serve an empty database `evalsite` from a folder that is removed afterwards; yields its `DATABASE_URL`."""
+    with tempfile.TemporaryDirectory(prefix="evalsite-postgresql-", ignore_cleanup_errors=True) as folder:
+        if os.getuid() == 0:  # the server's own account must reach it, whoever shuts a folder above meanwhile
+            account = pwd.getpwnam("postgres")
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        with _postgresql_serve(Path(folder) / "data", logs=logs) as address:
+            yield address
+
+
+@contextmanager
+def _postgresql_serve(data: Path, *, logs: Path) -> Iterator[str]:
+    port = port_find()
     initdb = [postgresql_command("initdb"), "--pgdata", str(data), "--username", "evalsite", "--auth", "trust"]
     subprocess.run([*as_postgres(), *initdb, "--encoding", "UTF8", "--no-sync"], check=True, stdout=subprocess.DEVNULL)
     settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}

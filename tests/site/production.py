@@ -22,8 +22,8 @@ WORKERS = {"samples": "celery", "samples-and-training": "celery,training"}
 
 @contextmanager
 def production(folder: Path, *, logs: Path) -> Iterator[Site]:
-    """Serve a site as production does; everything it keeps is in the folder."""
-    with postgresql(folder, logs=logs) as database, redis(folder, logs=logs) as broker:
+    """Serve a site as production does; what it keeps beside its database is in the folder."""
+    with postgresql(logs=logs) as database, redis(folder, logs=logs) as broker:
         environment = environment_of(
             folder / "data",
             DATABASE_URL=database,

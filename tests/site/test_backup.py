@@ -109,7 +109,7 @@ def environments(
             if request.param == "postgresql":
                 if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
                     pytest.skip("PostgreSQL is not installed; run tests/site/ensure_parts.sh.")
-                variables["DATABASE_URL"] = stack.enter_context(postgresql(folder, logs=folder))
+                variables["DATABASE_URL"] = stack.enter_context(postgresql(logs=folder))
             both.append(environment_of(folder / "data", EVALSITE_LOG_LEVEL="WARNING", **variables))
         yield both[0], both[1]
 
