@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from studies.models import Study, StudyState
@@ -46,7 +47,7 @@ class ResearcherSite(admin.AdminSite):
     enable_nav_sidebar = False
     index_template = "admin/studies/index.html"
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the newest studies that somebody may read."""
         study_admin = self.get_model_admin(Study)
         studies = study_admin.get_queryset(request).defer("design").order_by("-created_at", "-pk")[: SHOWN + 1]

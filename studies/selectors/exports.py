@@ -8,14 +8,16 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from studies.models import FINISHED, AsksFor, Origin, Pair, Rater, RatingSession, SessionState, Side, Study
-from studies.selectors.responses import ANSWERED_AT, as_read, responses_of, sessions_of
+from studies.models import FINISHED, AsksFor, Origin, Pair, Rater, RatingSession, Response, SessionState, Side, Study
+from studies.selectors.responses import ANSWERED_AT, as_read, sessions_of
 from studies.selectors.results import FIDELITY, caution_get, fidelity_get
 from studies.selectors.studies import reference_get
 from studies.statistics.responses_csv import COLUMNS, DECLARATION
 
 SESSIONS_AT_ONCE = 100
 """Sessions whose responses are read at once: some five thousand rows."""
+FLAGS = {True: "1", False: "0"}
+"""Truth values, which SQLite gives as 1 and 0; for Python they are the same keys."""
 
 
 def responses_rows(study: Study, *, origin: Origin) -> Iterator[list[str]]:
@@ -47,7 +49,7 @@ def responses_csv(study: Study, *, origin: Origin) -> Iterator[str]:
             session, pair, position, kind, side, chosen, asked, rt, block, exposure, first, second,
             frames_first, frames_second, interval, missed, set_aside, scale, ratio, hidden, unfocused, losses,
             automation, answered_at,
-        ) in _responses(study, sessions, origin=origin):
+        ) in _responses(sessions):
             condition, photo, measured = pairs[pair]
             of_study, of_origin, of_condition, question, fidelity = conditions[condition]
             names, ended, language = sessions[session]
@@ -58,7 +60,7 @@ def responses_csv(study: Study, *, origin: Origin) -> Iterator[str]:
                 f"{chosen if asked == asks_for_photo else other[chosen]},{0 if chosen == side else 1},{rt},"
                 f"{block or ''},{study.exposure_ms if exposure is None else exposure},"
                 f"{_ms(first)},{_ms(second)},{_number(frames_first)},{_number(frames_second)},{_ms(interval)},"
-                f"{_flag(missed)},{_flag(set_aside)},{_number(scale)},{_number(ratio)},{_flag(hidden)},{_flag(unfocused)},"
+                f"{FLAGS[missed]},{FLAGS[set_aside]},{_number(scale)},{_number(ratio)},{FLAGS[hidden]},{FLAGS[unfocused]},"
                 f"{losses},{automation},{_moment(answered_at)},"
                 f"{question},{language},{measured},{fidelity}\n"
             )
@@ -122,16 +124,16 @@ def _of_sessions(study: Study, *, origin: Origin) -> Iterator[dict[int, tuple[st
         yield {
             pk: (
                 f"{RatingSession(pk=pk)},{Rater(pk=rater)}",
-                _cells((_flag(state in FINISHED), _flag(state == SessionState.EXCLUDED), reason)),
+                _cells((FLAGS[state in FINISHED], FLAGS[state == SessionState.EXCLUDED], reason)),
                 _cells([language]),
             )
             for pk, rater, state, reason, language in batch
         }
 
 
-def _responses(study: Study, sessions: Iterable[int], *, origin: Origin) -> list[tuple[Any, ...]]:
-    """Return the responses of some sessions, by session and position."""
-    rows = responses_of(study, origin=origin).filter(trial__session__in=list(sessions))
+def _responses(sessions: Iterable[int]) -> list[tuple[Any, ...]]:
+    """Return the responses of some of the sessions that `sessions_of` chose, by session and position."""
+    rows = Response.objects.filter(trial__session__in=list(sessions))
     return as_read(
         rows.order_by("trial__session_id", "trial__position").values_list(
             *("trial__session_id", "trial__pair_id", "trial__position", "trial__kind", "trial__photo_side"),
@@ -145,11 +147,9 @@ def _responses(study: Study, sessions: Iterable[int], *, origin: Origin) -> list
 
 def _moment(text: str) -> str:
     """Return what `ANSWERED_AT` says as ISO 8601 with its zone."""
+    if text[19:20] == "." and text[20:23].isdigit():  # nearly all: the others end sooner, without zeros
+        return f"{text[:10]}T{text[11:23]}+00:00"
     return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat(timespec="milliseconds")
-
-
-def _flag(value: bool) -> str:
-    return "1" if value else "0"
 
 
 def _exact(value: float | None) -> str:

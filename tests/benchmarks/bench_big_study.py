@@ -6,7 +6,6 @@ Pages are asked for through Django, without a server between; each twice, and th
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -56,19 +55,25 @@ def pages_time() -> list[tuple[str, float, float]]:
     return rows
 
 
+def _memory_mb() -> float:
+    """Return the most that this process has held at once, in MB; what its parent held before does not count."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
 def export_time() -> None:
     """Write the export to nowhere; print rows a second, and the memory of this process before and at the most."""
     from studies.models import Origin, Study
     from studies.selectors.exports import responses_csv
 
     study = Study.objects.get()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = _memory_mb()
     began, rows, length = time.perf_counter(), 0, 0
     for block in responses_csv(study, origin=Origin.PERSON):
         rows += block.count("\n")
         length += len(block)
     seconds = time.perf_counter() - began
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    most = _memory_mb()
     speed = rows / seconds
     print(
         f"{rows:,} rows, {length / 1e6:,.0f} MB in {seconds:.1f} s: {speed:,.0f} rows/s (bar {ROWS_A_SECOND:,}: "
