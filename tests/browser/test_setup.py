@@ -112,7 +112,8 @@ def test_study_goes_from_a_zip_of_pictures_to_its_bundle_by_clicking(
     page.get_by_label("Half-width of the interval, points").fill("25")
     expect(answer).to_contain_text("of each method")
     assert answer.inner_text() != before
-    assert page.evaluate("[...document.querySelectorAll('.rp-light')].every(img => img.complete)")
+    for curve in page.locator(".rp-light").all():
+        expect(curve).to_have_js_property("complete", value=True)
     page.get_by_label("Pay per hour").fill("9")
     page.get_by_role("button", name="Use this number").click()
     expect(page.get_by_text("The protocol wants this number.")).to_be_visible()
