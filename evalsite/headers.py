@@ -1,7 +1,8 @@
-"""The headers that neither Django nor django-csp sets: what a page may use of the browser, and who may keep a copy."""
+"""The headers of every answer: what a page may load and use of the browser, who may frame it or keep a copy."""
 
 from collections.abc import Callable
 
+from csp.utils import build_policy
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -15,12 +16,21 @@ PERMISSIONS_POLICY = ", ".join(
 def headers_middleware(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Let no page use the camera, the microphone or the place, and no cache keep what does not say that it may."""
+    """Set what the views and the middleware below have not set otherwise, to its strictest.
+
+    No page may use the camera, the microphone or the place, none may be framed, and no cache keeps what does not say
+    that it may.
+    """
+    policy = build_policy()
 
     def answered(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
-        response.headers.setdefault("Cache-Control", "no-store")
+        headers = response.headers
+        headers["Permissions-Policy"] = PERMISSIONS_POLICY
+        headers.setdefault("Content-Security-Policy", policy)
+        headers.setdefault("Cache-Control", "no-store")
+        if not getattr(response, "xframe_options_exempt", False):
+            headers.setdefault("X-Frame-Options", "DENY")
         return response
 
     return answered

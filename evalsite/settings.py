@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "evalsite.metrics.MetricsMiddleware",
     "evalsite.logging.RequestLogMiddleware",
+    "studies.views.doors.doors_middleware",
     "csp.middleware.CSPMiddleware",
     "studies.views.language.language_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -116,6 +117,11 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database["CONN_MAX_AGE"] = env.int("EVALSITE_DATABASE_CONNECTION_AGE_S", default=60)
     _database["CONN_HEALTH_CHECKS"] = True
+    if _database["ENGINE"] == "django.db.backends.postgresql":
+        _database["ENGINE"] = "evalsite.postgresql"
+        # The plans of statements that ask for it (studies/selectors/compiled.py) are kept from the first time on.
+        _keeps_plans = env.bool("EVALSITE_DATABASE_KEEPS_PLANS", default=True)
+        _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "prepare_threshold": 0 if _keeps_plans else None}
 DATABASES = {"default": _database}
 
 # --- Files ----------------------------------------------------------------------------------------------------------

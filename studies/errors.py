@@ -30,6 +30,10 @@ class EvalsiteError(Exception):
         return sentence.format(**self.values) if self.values else sentence
 
 
+class AnswerInvalid(EvalsiteError):
+    """What was sent as an answer to a trial is not one; the message names the field and its value."""
+
+
 class ArrivalInvalid(EvalsiteError):
     """A link from a panel lacks an id, or carries one that cannot be."""
 

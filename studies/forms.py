@@ -18,7 +18,14 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
 from studies import training
-from studies.errors import ConfigInvalid, EvalsiteError, ExitInvalid, ParameterInvalid, TrainingImpossible
+from studies.errors import (
+    AnswerInvalid,
+    ConfigInvalid,
+    EvalsiteError,
+    ExitInvalid,
+    ParameterInvalid,
+    TrainingImpossible,
+)
 from studies.images import DEFAULT_LIMITS
 from studies.methods import METHODS, Method, Parameter, method_get
 from studies.models import (
@@ -1121,7 +1128,7 @@ class MeasureField(forms.FloatField):
 
 
 class ResponseForm(forms.Form):
-    """An answer as the trial page sends it.
+    """The fields of an answer as the trial page sends it; `answer_read` reads one.
 
     The limits of the last two are far beyond any screen, since an answer must not be refused for its screen's sake.
     """
@@ -1143,17 +1150,33 @@ class ResponseForm(forms.Form):
     device_scale = forms.IntegerField(min_value=1, max_value=1024, required=False)
     pixel_ratio = MeasureField(min_value=0.1, max_value=32, required=False)
 
-    def given(self) -> dict[str, Any]:
-        """Return a valid answer as the services take it."""
-        given = dict(self.cleaned_data)
-        given |= {"chosen_side": Side(given["chosen_side"]), "focus_losses": given["focus_losses"] or 0}
-        return {"trial_code": given.pop("trial"), **given}
 
-    def sentence(self) -> str:
-        """Return the first thing wrong as one sentence that names the field and its value."""
-        name, errors = next(iter(self.errors.items()))
-        value = str(self.data.get(name, "nothing"))[:40]
-        return f"The answer cannot be kept, because {name} is {value}: {errors[0]}"
+def answer_read(body: bytes) -> dict[str, Any]:
+    """Return an answer as the services take it.
+
+    The fields are asked one by one: a form makes copies of them all first, a third of what a vote takes.
+
+    Args:
+        body: A flat JSON object.
+
+    Raises:
+        AnswerInvalid: If it is none, or a field is wrong.
+    """
+    try:
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        sent = None
+    if not isinstance(sent, dict) or any(isinstance(value, dict | list) for value in sent.values()):
+        raise AnswerInvalid("The answer cannot be kept: it must be a flat JSON object.")
+    given: dict[str, Any] = {}
+    for name, field in ResponseForm.base_fields.items():
+        try:
+            given[name] = field.clean(sent.get(name))
+        except ValidationError as error:
+            value = str(sent.get(name, "nothing"))[:40]
+            raise AnswerInvalid(f"The answer cannot be kept, because {name} is {value}: {error.messages[0]}") from error
+    given |= {"chosen_side": Side(given["chosen_side"]), "focus_losses": given["focus_losses"] or 0}
+    return {"trial_code": given.pop("trial"), **given}
 
 
 class SharingForm(AdminForm, forms.Form):

@@ -4,9 +4,14 @@ from typing import Final, NamedTuple
 
 from structlog.contextvars import bind_contextvars
 
-from studies.models import Trial
+from studies.errors import PictureMissing
+from studies.models import Layout, Trial
 from studies.selectors.compiled import CompiledQuery
 from studies.selectors.sessions import AHEAD, TrialAhead
+from studies.selectors.stimuli import SHOWN, Shown, picture_kept, stimulus_make
+
+BROUGHT_BYTES: Final = 16_384
+"""The most that the pictures of a trial may have to come with a reply, which a rater waits for."""
 
 
 class Ballot(NamedTuple):
@@ -26,7 +31,9 @@ class Ballot(NamedTuple):
         practice_count: See `Study`.
         practice_pass: See `Study`.
         main_count: See `Study`.
+        size: Side of a picture, in pixels.
         ahead: The current trial and those after it, at most `AHEAD` + 2.
+        last_shown: What the last of these shows.
     """
 
     trial: int
@@ -42,7 +49,9 @@ class Ballot(NamedTuple):
     practice_count: int
     practice_pass: int
     main_count: int
+    size: int
     ahead: tuple[TrialAhead, ...]
+    last_shown: Shown
 
 
 _SETTINGS: Final = (
@@ -55,7 +64,8 @@ _UNANSWERED: Final = CompiledQuery(
         .order_by("position")
         .values_list(
             *("code", "position", "kind", "block"),
-            *("pk", "photo_side", "session_id", "session__language", "session__study_id"),
+            *SHOWN,
+            *("session__language", "session__study__photo_set__high_res_size"),
             *(f"session__study__{name}" for name in (*_SETTINGS, "test_count", "golden_count")),
         )[: AHEAD + 2]
     ),
@@ -68,14 +78,17 @@ def ballot_get(*, session_code: str) -> Ballot | None:
     rows = _UNANSWERED.rows(session_code=session_code)
     if not rows:
         return None
-    (_, _, kind, _, trial, photo_side, session, language, study, *values, test_count, golden_count), *_ = rows
+    shown = len(TrialAhead._fields)
+    settings = shown + len(Shown._fields)
+    current = Shown(*rows[0][shown:settings])
+    language, size, *values, test_count, golden_count = rows[0][settings:]
     exposure_ms, asks_for, missed_exposure, feedback, staircase_blocks, practice_count, practice_pass = values
-    bind_contextvars(study=study, session=session)
+    bind_contextvars(study=current.study, session=current.session)
     return Ballot(
-        trial=trial,
-        kind=kind,
-        photo_side=photo_side,
-        session=session,
+        trial=current.trial,
+        kind=rows[0][TrialAhead._fields.index("kind")],
+        photo_side=current.photo_side,
+        session=current.session,
         language=language,
         exposure_ms=exposure_ms,
         asks_for=asks_for,
@@ -85,5 +98,23 @@ def ballot_get(*, session_code: str) -> Ballot | None:
         practice_count=practice_count,
         practice_pass=practice_pass,
         main_count=test_count + golden_count,
-        ahead=tuple(TrialAhead(*row[:4]) for row in rows),
+        size=size,
+        ahead=tuple(TrialAhead(*row[:shown]) for row in rows),
+        last_shown=Shown(*rows[-1][shown:settings]),
     )
+
+
+def stimulus_ahead(ballot: Ballot) -> tuple[str, bytes] | None:
+    """Return the code and the images of the trial that a browser may load once the current one is answered.
+
+    Brought with the reply they spare a request a vote. None if no trial is left, if they are larger than
+    `BROUGHT_BYTES`, or if a file is missing: the browser asks for that trial by itself when it does, and is told then.
+    """
+    *_, last = ballot.ahead
+    pictures = {Layout.SINGLE: 1, Layout.INPUT_BETWEEN: 3}.get(Layout(ballot.last_shown.layout), 2)
+    if len(ballot.ahead) < AHEAD + 2 or pictures * 3 * ballot.size**2 > BROUGHT_BYTES:
+        return None
+    try:
+        return last.code, stimulus_make(ballot.last_shown, read=picture_kept)
+    except PictureMissing:
+        return None

@@ -1,10 +1,15 @@
 """The bytes that a rater's browser gets."""
 
 import hashlib
-from typing import Final
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, NamedTuple
 
+import numpy as np
 import structlog
+from django.core.files.storage import Storage
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from numpy.typing import NDArray
 from structlog.contextvars import bind_contextvars
 
 from studies import images
@@ -18,16 +23,44 @@ from studies.selectors.sessions import AHEAD, session_get
 logger = structlog.get_logger(__name__)
 
 
+class Shown(NamedTuple):
+    """What a trial shows, and on which side: the columns `SHOWN` of its row.
+
+    Attributes:
+        trial: Primary key of the trial.
+        session: Primary key of its session.
+        study: Primary key of its study.
+        photo_side: Where the photo is; never for a browser.
+        layout: Setting of the study.
+        high_res: File of the photo.
+        low_res: File of the photo's input.
+        sample: File of the sample.
+    """
+
+    trial: int
+    session: int
+    study: int
+    photo_side: str
+    layout: str
+    high_res: str
+    low_res: str
+    sample: str
+
+
+SHOWN: Final = (
+    *("pk", "session_id", "session__study_id", "photo_side", "session__study__layout"),
+    *("photo__high_res", "photo__low_res", "pair__sample__picture"),
+)
+"""Where a query of trials finds the fields of `Shown`."""
+
+
 def _trial_query(session_code: str, trial_code: str) -> QuerySet[Trial, tuple[object, ...]]:
     of_session = Response.objects.filter(trial__session=OuterRef("session")).order_by()
     answered = of_session.values("trial__session").annotate(n=Count("pk")).values("n")
     return (
         Trial.objects.filter(session__code=session_code, code=trial_code)
         .annotate(answered=Subquery(answered, output_field=IntegerField()))
-        .values_list(
-            *("pk", "position", "answered", "photo_side", "session__study__layout", "session_id", "session__study_id"),
-            *("photo__high_res", "photo__low_res", "pair__sample__picture"),
-        )
+        .values_list("position", "answered", *SHOWN)
     )
 
 
@@ -55,25 +88,46 @@ def stimulus_get(*, session_code: str, trial_code: str) -> bytes:
     if not rows:
         session_get(code=session_code)
         raise TrialUnknown("This pair cannot be shown now; reload the page.")
-    [(trial, position, answered, photo_side, layout, session, study, high_res, low_res, picture)] = rows
-    bind_contextvars(study=study, session=session)
+    [(position, answered, *columns)] = rows
+    shown = Shown(*columns)
+    bind_contextvars(study=shown.study, session=shown.session)
     answered = answered or 0
     if position not in range(max(0, answered - 1), answered + 1 + AHEAD):
         raise TrialUnknown("This pair cannot be shown now; reload the page.")
-    files = [(Photo.high_res.field, high_res), (Sample.picture.field, picture)]
-    if layout == Layout.INPUT_BETWEEN:
-        files.append((Photo.low_res.field, low_res))
+    return stimulus_make(shown)
+
+
+Read = Callable[[Storage, str], NDArray[np.uint8]]
+"""Reads a picture: see `picture_open`."""
+
+picture_kept: Read = lru_cache(maxsize=4096)(picture_open)
+"""`picture_open` for small pictures, remembered: those of a study are shown over and over, and never change."""
+
+
+def stimulus_make(shown: Shown, *, read: Read = picture_open) -> bytes:
+    """Return the images of a trial whose browser may have them now; see `stimulus_get`.
+
+    Args:
+        shown: What the trial shows.
+        read: How its pictures are read.
+
+    Raises:
+        PictureMissing: If a picture's file cannot be read.
+    """
+    files = [(Photo.high_res.field, shown.high_res), (Sample.picture.field, shown.sample)]
+    if shown.layout == Layout.INPUT_BETWEEN:
+        files.append((Photo.low_res.field, shown.low_res))
     try:
-        photo, sample, *between = (picture_open(field.storage, name) for field, name in files)
-        sides = (photo, sample) if photo_side == Side.FIRST else (sample, photo)
-        if layout == Layout.SINGLE:
+        photo, sample, *between = (read(field.storage, name) for field, name in files)
+        sides = (photo, sample) if shown.photo_side == Side.FIRST else (sample, photo)
+        if shown.layout == Layout.SINGLE:
             return images.stimulus_bytes(sides[0])
         return images.stimulus_bytes(*sides, between=between[0] if between else None)
     except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG any of these
         logger.error(  # noqa: TRY400 -- the reason says it all; a traceback for each try would bury the log
             "picture_missing",
-            session=session,
-            trial=trial,
+            session=shown.session,
+            trial=shown.trial,
             files=[name for _, name in files],
             reason=str(error),
         )

@@ -1,6 +1,6 @@
 """The page on which pairs are judged, and the door for answers."""
 
-import json
+from base64 import b64encode
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -9,19 +9,19 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from studies.errors import StudyNotOpen
-from studies.forms import ResponseForm
+from studies.errors import AnswerInvalid, StudyNotOpen
+from studies.forms import answer_read
 from studies.models import ENDED, Layout, RatingSession, SessionState, Study, StudyState
 from studies.protocols import TELLING_MS
 from studies.recruitment import Exit, mturk
-from studies.selectors.ballots import ballot_get
+from studies.selectors.ballots import ballot_get, stimulus_ahead
 from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
 from studies.selectors.sessions import Passage, passage_get, session_get
 from studies.selectors.wording import texts_get
 from studies.services.responses import ballot_cast, response_record
+from studies.views.doors import door
 from studies.views.errors import errors_as_json, errors_as_pages
 from studies.views.framing import frameable
 from studies.views.language import language_of_session
@@ -76,12 +76,14 @@ def _sides(study: Study) -> dict[str, str]:
     }
 
 
-@csrf_exempt  # The session's and the trial's codes are the proof: a page that knows neither cannot answer.
+@door  # The session's and the trial's codes are the proof: a page that knows neither cannot answer.
 @require_POST
-@never_cache
 @errors_as_json
 def answer(request: HttpRequest, session_code: str) -> HttpResponse:
-    """Keep an answer and say where the session stands now; after practice, also whether it was right."""
+    """Keep an answer and say where the session stands now; after practice, also whether it was right.
+
+    The small pictures of the trial that may be loaded from now on come with it, so that a vote is one request.
+    """
     ballot = ballot_get(session_code=session_code)
     session: RatingSession | None = None
     if ballot is None:
@@ -90,22 +92,23 @@ def answer(request: HttpRequest, session_code: str) -> HttpResponse:
     else:
         translation.activate(ballot.language)
     try:
-        sent = json.loads(request.body)
-    except (ValueError, RecursionError):
-        sent = None
-    if not isinstance(sent, dict) or any(isinstance(value, dict | list) for value in sent.values()):
-        return JsonResponse({"error": "The answer cannot be kept: it must be a flat JSON object."}, status=400)
-    form = ResponseForm(sent)
-    if not form.is_valid():
-        return JsonResponse({"error": form.sentence()}, status=400)
-    given = form.given()
-    recorded = ballot_cast(ballot=ballot, **given) if ballot else None
+        given = answer_read(request.body)
+    except AnswerInvalid as error:  # for whoever writes a page of their own: ours sends none that is
+        return JsonResponse({"error": str(error)}, status=400)
+    brought = recorded = None
+    if ballot is not None:
+        recorded = ballot_cast(ballot=ballot, **given)
+        brought = stimulus_ahead(ballot) if recorded else None
     if recorded is None:
         session = session or session_get(code=session_code)
         recorded = response_record(session=session, **given)
     feedback = recorded.feedback
-    told = None if feedback is None else {"correct": feedback.correct, "photo_side": feedback.photo_side}
-    return JsonResponse({"feedback": told, "passage": passage_json(recorded.passage, session=session)})
+    reply = {
+        "feedback": feedback and {"correct": feedback.correct, "photo_side": feedback.photo_side},
+        "passage": passage_json(recorded.passage, session=session),
+        "pictures": brought and {"trial": brought[0], "values": b64encode(brought[1]).decode()},
+    }
+    return JsonResponse(reply)
 
 
 def state_json(session: RatingSession) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from studies.selectors.stimuli import stimulus_get
+from studies.views.doors import door
 from studies.views.errors import errors_as_json
 
 
+@door
 @require_safe
 @errors_as_json
 def stimulus(request: HttpRequest, session_code: str, trial_code: str) -> HttpResponse:

@@ -1,6 +1,6 @@
 """What one vote costs: CPU time in the workers and in PostgreSQL, bytes on the wire and on disk, queries.
 
-A crowd without pauses plays sessions of 40 votes against gunicorn; a vote is the pictures of its trial and the answer.
+A crowd without pauses plays sessions of 40 votes against gunicorn; a vote is an answer, whose reply brings pictures.
 The figures are what `scale_simulation` and docs/scale.md start from.
 """
 
@@ -45,7 +45,7 @@ def cpu_below(root: int) -> float:
 
 
 def wire_bytes(address: str, entry: str) -> tuple[float, float, float]:
-    """Return the bytes that a session sends to a browser: its page, a trial's pictures, an answer's reply."""
+    """Return the bytes sent to a browser: a session's page, a trial's pictures asked for, a reply that brings some."""
 
     async def play() -> tuple[float, float, float]:
         client = Client(address, Load())
@@ -61,16 +61,17 @@ def wire_bytes(address: str, entry: str) -> tuple[float, float, float]:
         if state is None:
             raise ValueError(f"the page {session} holds no state")
         passage = json.loads(unescape(state[1]))["passage"]
-        pictures, replies = [], []
+        pictures, _, _ = await size("GET", f"{session}t/{passage['trials'][0]}")
+        replies = []
         while passage["phase"] != "finished":
-            code = passage["trials"][0]
-            pictures.append((await size("GET", f"{session}t/{code}"))[0])
-            answer = json.dumps(ANSWER | {"trial": code, "chosen_side": "first"}).encode()
+            answer = json.dumps(ANSWER | {"trial": passage["trials"][0], "chosen_side": "first"}).encode()
             length, content, _ = await size("POST", f"{session}answer", answer)
-            replies.append(length)
-            passage = json.loads(content)["passage"]
+            reply = json.loads(content)
+            if reply["pictures"]:
+                replies.append(length)
+            passage = reply["passage"]
         client.close()
-        return page, sum(pictures) / len(pictures), sum(replies) / len(replies)
+        return page, pictures, sum(replies) / len(replies)
 
     return asyncio.run(play())
 
@@ -133,7 +134,7 @@ def main() -> int:
     print("| a vote costs | |\n|---|---|")
     print(f"| CPU in the workers, ms | {1000 * web:.2f} |\n| CPU in PostgreSQL, ms | {1000 * database:.2f} |")
     print(f"| write-ahead log, bytes | {logged:.0f} |\n| database grows by, bytes | {kept:.0f} |")
-    print(f"| sent to the browser: pictures, bytes | {pictures:.0f} |\n| sent: reply, bytes | {reply:.0f} |")
+    print(f"| sent to the browser: reply, bytes | {reply:.0f} |\n| sent: pictures asked for, bytes | {pictures:.0f} |")
     print(f"| queries: pictures, answer | {shown}, {answered} |\n| page of the session, bytes, once | {page:.0f} |")
     return 1 if load.errors else 0
 

@@ -1,8 +1,8 @@
 """How fast votes are taken: this site against oTree, measured by one crowd in one run, by turns.
 
-One vote is two requests for both: here the pictures of a trial and its answer, which brings the next trial; in oTree a
-page and the form on it, a two-way choice and a reaction time in 40 rounds. No rater thinks. Both run in production
-mode on the same kind of database; the crowd runs on the same machine.
+One vote is an answer here, whose reply brings the next trial and the pictures of a later one (those of the first three
+are asked for); in oTree it is a page and the form on it, a two-way choice and a reaction time in 40 rounds. No rater
+thinks. Both run in production mode on the same kind of database; the crowd runs on the same machine.
 """
 
 import argparse

@@ -126,7 +126,7 @@ async def _crowd(address: str, sessions: Iterator[Session], *, at_once: int, sec
 
 
 def evalsite_session(entry: str) -> Session:
-    """Return a session of this site: consent, the page, and then for each vote the trial's pictures and the answer."""
+    """Return a session of this site: consent, the page, and then an answer for each vote."""
 
     async def play(client: Client, load: Load, is_over: Callable[[], bool]) -> None:
         _, headers, _ = await client.ask("start", "POST", entry, b"agrees=on", FORM)
@@ -136,23 +136,32 @@ def evalsite_session(entry: str) -> Session:
 
 
 def begun_session(address: str, *, pause_s: float = 0.0) -> Session:
-    """Return a session that was started before, at its address."""
+    """Return a session that was started before, at its address: it asks for what the trial page asks for."""
 
     async def play(client: Client, load: Load, is_over: Callable[[], bool]) -> None:
         found = STATE.search((await client.ask("page", "GET", address))[2].decode())
         if found is None:
             raise ValueError("the page of a session holds no state")
         passage = json.loads(unescape(found[1]))["passage"]
+        there: set[str] = set()
         while passage["phase"] != "finished" and not is_over():
-            code = passage["trials"][0]
-            status = (await client.ask("page", "GET", f"{address}t/{code}"))[0]
+            for code in passage["trials"]:
+                if code not in there:
+                    status, _, _ = await client.ask("page", "GET", f"{address}t/{code}")
+                    if status != 200:
+                        raise ValueError(f"pictures got {status}")
+                    there.add(code)
             await asyncio.sleep(pause_s)
+            code = passage["trials"][0]
             answer = ANSWER | {"trial": code, "chosen_side": ("first", "second")[load.votes % 2]}
-            voted, _, body = await client.ask("vote", "POST", f"{address}answer", json.dumps(answer).encode())
-            if (status, voted) != (200, 200):
-                raise ValueError(f"pictures got {status}, their answer {voted}")
-            passage = json.loads(body)["passage"]
+            status, _, body = await client.ask("vote", "POST", f"{address}answer", json.dumps(answer).encode())
+            if status != 200:
+                raise ValueError(f"an answer got {status}")
             load.votes += 1
+            reply = json.loads(body)
+            passage = reply["passage"]
+            if reply["pictures"]:
+                there.add(reply["pictures"]["trial"])
 
     return play
 

@@ -331,9 +331,7 @@ def test_masks_are_noise_that_tells_nothing_of_the_pair(page: Page, live_server:
 
 
 @pytest.mark.slow
-def test_whole_session_weighs_under_two_megabytes_and_is_fetched_in_a_small_window(
-    page: Page, live_server: Any
-) -> None:
+def test_whole_session_weighs_under_two_megabytes_and_is_one_request_a_vote(page: Page, live_server: Any) -> None:
     study = make_open_study(
         practice_count=10, test_count=40, golden_count=5, lead_in_ms=100, exposure_ms=50, gap_ms=0, spare_photos=0
     )
@@ -348,15 +346,14 @@ def test_whole_session_weighs_under_two_megabytes_and_is_fetched_in_a_small_wind
     page.get_by_role("button", name="Start").click()
     for number in range(1, 56):
         rater.wait_for_choice(page)
-        assert len(pictures) <= number + 2, "more pairs were fetched ahead than two"
+        assert len(pictures) == 3, "a pair after the first and two ahead did not come with a reply"
         page.keyboard.press("1")
         if number <= 10:
             page.locator("#next").click()
         if number == 10:
             page.locator('[data-panel="interstitial"] [data-go]').click()
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
-    assert len(set(pictures)) == len(pictures) == 55
-    assert 55 * 2 * 32 * 32 * 3 < sum(received) < 500_000, f"a session took {sum(received):.0f} bytes"
+    assert 55 * 2 * 32 * 32 * 3 < sum(received) < 700_000, f"a session took {sum(received):.0f} bytes"
 
 
 @pytest.mark.parametrize("layout", ["simultaneous", "input_between"])

@@ -52,7 +52,7 @@ def test_production_is_a_matter_of_variables(tmp_path: Path) -> None:
         EVALSITE_SECRET_KEY="given",
     )
     database = settings["DATABASES"]["default"]
-    assert (database["ENGINE"], database["NAME"]) == ("django.db.backends.postgresql", "evalsite")
+    assert (database["ENGINE"], database["NAME"]) == ("evalsite.postgresql", "evalsite")
     assert settings["CELERY_BROKER_URL"] == "redis://localhost:6379/0"
     assert settings["CELERY_BROKER_TRANSPORT"] is None
     assert settings["SECRET_KEY"] == "given"

@@ -16,7 +16,7 @@ import pytest
 
 from tests.site.parts import environment_of, postgresql, python, serving
 
-pytestmark = [pytest.mark.site, pytest.mark.worker, pytest.mark.slow]
+pytestmark = [pytest.mark.worker, pytest.mark.slow]
 
 MAKE = """
 import django; django.setup()

@@ -7,6 +7,7 @@ tries it on the other half.
 
 import re
 import time
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +39,8 @@ class Seen:
     state: dict[str, Any]
     reply: dict[str, Any]
     length: int
+    brought: bytes | None
+    fetched: bytes
     photo_side: str
     kind: str
 
@@ -49,6 +52,7 @@ def session_play(client: Client, study: Study) -> list[Seen]:
     session = RatingSession.objects.get(code=address.split("/")[2])
     truths = {trial.code: trial for trial in session.trials.all()}
     fetched: dict[str, tuple[Any, float, int]] = {}
+    brought: dict[str, tuple[bytes, float]] = {}
     told: list[str] = []
     seen = []
     passage: dict[str, Any] = {"phase": "practice"}
@@ -66,6 +70,10 @@ def session_play(client: Client, study: Study) -> list[Seen]:
         response, seconds, order = fetched[code]
         start = time.perf_counter()
         reply = client.post(address + "answer", answer_body(code), "application/json").json()
+        answer_s = time.perf_counter() - start
+        if pictures := reply.pop("pictures"):
+            brought[pictures["trial"]] = (b64decode(pictures["values"]), answer_s)
+        values, brought_s = brought.get(code, (None, 0.0))
         truth: Trial = truths[code]
         seen.append(
             Seen(
@@ -75,7 +83,8 @@ def session_play(client: Client, study: Study) -> list[Seen]:
                     "place_in_nine": place % 9,
                     "fetch_order": order,
                     "fetch_s": seconds,
-                    "answer_s": time.perf_counter() - start,
+                    "answer_s": answer_s,
+                    "brought_s": brought_s,
                     "code_rank": sorted(truths).index(code),
                     "code_sum": sum(code.encode()),
                     "code_parity": sum(code.encode()) % 2,
@@ -89,6 +98,8 @@ def session_play(client: Client, study: Study) -> list[Seen]:
                 state=state,
                 reply=reply,
                 length=len(response.content),
+                brought=values,
+                fetched=response.content,
                 photo_side=truth.photo_side,
                 kind=truth.kind,
             )
@@ -124,6 +135,12 @@ def test_every_pair_comes_under_the_same_headers_and_length(sessions: list[list[
     assert pairs[0].headers["Content-Type"] == "application/octet-stream"
     assert pairs[0].headers["Cache-Control"] == "no-store, no-transform"
     assert not {"Content-Encoding", "ETag", "Last-Modified", "Content-Disposition"} & pairs[0].headers.keys()
+
+
+def test_pictures_that_come_with_a_reply_are_those_that_would_be_fetched(sessions: list[list[Seen]]) -> None:
+    for session in sessions:
+        assert [pair.brought is None for pair in session] == [True] * 3 + [False] * 52
+        assert all(pair.brought == pair.fetched for pair in session[3:])
 
 
 def test_pages_of_all_pairs_differ_in_place_and_codes_only(sessions: list[list[Seen]]) -> None:

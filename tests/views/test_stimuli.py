@@ -1,6 +1,8 @@
 """The pictures of a trial."""
 
+from base64 import b64decode
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from studies.models import RatingSession, Side, Trial
 from studies.selectors.pictures import picture_read
 from studies.services.sessions import session_start
 from tests.factories import answer_current, make_open_study
+from tests.views.player import answer_body
 
 pytestmark = pytest.mark.django_db
 
@@ -88,3 +91,48 @@ def test_input_stands_between_the_two_pictures_where_the_layout_shows_it(client:
         expected = (photo, sample) if trial.photo_side == Side.FIRST else (sample, photo)
         np.testing.assert_array_equal((first, second), expected)
         np.testing.assert_array_equal(between, np.kron(picture_read(trial.photo.low_res), np.ones((4, 4, 1), np.uint8)))
+
+
+def reply_to_first(client: Client, session: RatingSession) -> dict[str, Any]:
+    trial = session.trials.get(position=0)
+    response = client.post(
+        reverse("studies:answer", args=[session.code]), answer_body(trial.code), content_type="application/json"
+    )
+    assert response.status_code == 200
+    reply: dict[str, Any] = response.json()
+    return reply
+
+
+def test_a_reply_brings_the_pictures_that_may_be_loaded_from_now_on(client: Client, session: RatingSession) -> None:
+    pictures = reply_to_first(client, session)["pictures"]
+    new = session.trials.get(position=3)
+    assert pictures["trial"] == new.code
+    assert b64decode(pictures["values"]) == client.get(address(session, new)).content
+
+
+@pytest.mark.parametrize(
+    ("layout", "size", "comes"),
+    [("sequential", 52, True), ("sequential", 56, False), ("input_between", 48, False), ("single", 72, True)],
+)
+def test_only_small_pictures_come_with_a_reply(client: Client, layout: str, size: int, comes: bool) -> None:
+    study = make_open_study(layout=layout, size=size, practice_count=0, test_count=5, golden_count=0)
+    session = session_start(study=study)
+    assert (reply_to_first(client, session)["pictures"] is not None) == comes
+    assert client.get(address(session, session.trials.get(position=3))).status_code == 200
+
+
+def test_answer_is_kept_though_the_pictures_of_a_later_pair_are_missing(client: Client, session: RatingSession) -> None:
+    new = session.trials.get(position=3)
+    Path(new.pair.sample.picture.path).unlink()
+    reply = reply_to_first(client, session)
+    assert (reply["pictures"], reply["passage"]["position"]) == (None, 2)
+    assert client.get(address(session, new)).status_code == 410
+
+
+def test_nothing_more_comes_at_the_end(client: Client, session: RatingSession) -> None:
+    for _ in range(4):
+        answer_current(session)
+    trial = session.trials.get(position=4)
+    door = reverse("studies:answer", args=[session.code])
+    reply = client.post(door, answer_body(trial.code), content_type="application/json").json()
+    assert (reply["pictures"], len(reply["passage"]["trials"])) == (None, 2)

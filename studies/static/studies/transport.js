@@ -99,6 +99,20 @@ export class Stimuli {
     }
   }
 
+  /** Take a trial's pictures that came with a reply: their values in base64. */
+  bring({ trial, values }) {
+    const bytes = Uint8Array.from(atob(values), (letter) => letter.charCodeAt(0));
+    if (bytes.length !== this.length) return; // asked for again when they are needed
+    this.received.set(trial, bytes.length);
+    this.fetched.set(trial, Promise.resolve(this.cut(bytes)));
+  }
+
+  /** Cut the values of a trial's pictures into one piece for each, by name. */
+  cut(bytes) {
+    const piece = (i) => bytes.subarray(i * this.pictureLength, (i + 1) * this.pictureLength);
+    return Object.fromEntries(this.names.map((name, i) => [name, piece(i)]));
+  }
+
   async fetch(code) {
     const read = async (response, onLife) => {
       const bytes = new Uint8Array(this.length);
@@ -114,8 +128,7 @@ export class Stimuli {
         if (this.fetched.has(code)) this.received.set(code, count);
       }
       if (count !== bytes.length) throw new Error("The pictures did not arrive whole.");
-      const cut = (_, i) => bytes.subarray(i * this.pictureLength, (i + 1) * this.pictureLength);
-      return Object.fromEntries(this.names.map((name, i) => [name, cut(name, i)]));
+      return this.cut(bytes);
     };
     return fetchPatiently(this.address + code, { read }, { onTrouble: () => {} });
   }
@@ -162,7 +175,7 @@ export const memory = {
  * @param {string} address
  * @param {object} answer as the server expects it
  * @param {{keepAs: string, onTrouble: () => void}} options the key to keep it under; called after each failed attempt
- * @returns {Promise<{feedback: object | null, passage: object}>}
+ * @returns {Promise<{feedback: object | null, passage: object, pictures: object | null}>}
  */
 export async function answerSend(address, answer, { keepAs, onTrouble }) {
   memory.write(keepAs, answer);

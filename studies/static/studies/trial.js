@@ -410,6 +410,7 @@ async function sessionRun() {
     const pictures = await stimuli.get(answer.trial);
     const reply = await answerDeliver(answer);
     state = reply.passage;
+    if (reply.pictures) stimuli.bring(reply.pictures);
     stimuli.keep(state.trials);
     if (reply.feedback !== null) await (isPractice ? feedbackShow(pictures, reply.feedback) : verdictFlash(reply.feedback));
   }
