@@ -10,6 +10,7 @@ from typing import Any
 
 import django
 import pytest
+from django.core.servers.basehttp import WSGIRequestHandler
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
 
 # Settings read the environment when Django is set up, below. A developer's own EVALSITE_ variables are left out;
@@ -45,6 +46,15 @@ def _own_data(settings: Any, tmp_path: Path) -> None:
     settings.TRAINING_DIR = tmp_path / "training"
     settings.CHECKPOINTS_DIR = tmp_path / "checkpoints"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _answers_at_once() -> None:
+    """Let the live server send each answer when it is there.
+
+    It writes head and body apart, and without this the body waits 40 ms for the other side to acknowledge the head.
+    """
+    WSGIRequestHandler.disable_nagle_algorithm = True
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,7 +17,7 @@ from studies.selectors.results import result_table
 from studies.selectors.studies import design_get
 from studies.services.looks import look_record
 from studies.services.studies import study_close
-from tests.factories import make_open_study, make_session
+from tests.factories import make_crowd, make_open_study, make_session
 
 pytestmark = pytest.mark.django_db
 
@@ -26,8 +26,7 @@ pytestmark = pytest.mark.django_db
 def study(researcher: Researcher) -> Study:
     """A running study that 12 people have finished, of 12 that were wanted."""
     study = make_open_study(owner=researcher, preset="founding_mixed", raters_wanted=12, spare_photos=8)
-    for rater in range(12):
-        make_session(study, answers=[True, True, *((rater + place) % 3 != 0 or place == 2 for place in range(5))])
+    make_crowd(study, raters=12)
     return study
 
 

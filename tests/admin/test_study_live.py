@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from studies.models import Origin, Researcher, Saw, Study, StudyState
 from studies.services.studies import study_close
-from tests.factories import make_open_study, make_researcher, make_session, make_small_study
+from tests.factories import make_crowd, make_open_study, make_researcher, make_session, make_small_study
 
 pytestmark = pytest.mark.django_db
 
@@ -23,8 +23,7 @@ def study(researcher: Researcher) -> Study:
     study = make_open_study(
         owner=researcher, preset="founding_mixed", raters_wanted=14, test_count=6, golden_count=0, spare_photos=8
     )
-    for rater in range(12):
-        make_session(study, answers=[True, True, *((rater + place) % 3 != 0 for place in range(6))])
+    make_crowd(study, raters=12)
     return study
 
 

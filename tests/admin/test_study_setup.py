@@ -169,7 +169,10 @@ def test_trial_is_sent_as_raters_get_it_and_tells_no_side(
     client: Client, researcher: Researcher, layout: str, places: int, state: StudyState
 ) -> None:
     single = {"golden_count": 0} if layout == "single" else {}
-    study = make_small_study(owner=researcher, state=state, layout=layout, spare_photos=6, **single)
+    # The sides are drawn by the study's code: of this one, eight trials have their photo on either side.
+    study = make_small_study(
+        owner=researcher, state=state, layout=layout, spare_photos=6, code="both-sides-in-8-trials", **single
+    )
     assert shown(client, "check", study).count("<canvas") == places
     door = address("trial", study)
     trials = [client.get(door, {"pair": number}) for number in range(8)]

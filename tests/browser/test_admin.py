@@ -192,7 +192,7 @@ def test_page_follows_a_training_run_by_itself(signed_in: Page, researcher: Rese
     (run.folder / "samples.png").write_bytes(png_bytes(make_picture(size=64, seed=1)))
     expect(page.get_by_text("80 of 2,000 steps")).to_be_visible()
     expect(page.locator("[data-text=log]")).to_contain_text("step 80: validation joint 0.11")
-    assert line.get_attribute("d") != before[0]
+    expect(line).not_to_have_attribute("d", str(before[0]))
     expect(grid).not_to_have_attribute("src", str(before[1]))
     expect(page.locator("[data-mark]")).to_have_count(1)
     in_state(run, "stopped")
@@ -277,5 +277,6 @@ def test_figures_of_the_rules_follow_what_is_typed_and_presets_type_it(
     expect(figures).not_to_contain_text("in a row")
     signed_in.get_by_role("button", name="Robust").click()
     signed_in.get_by_role("button", name="Save the protocol").click()
+    signed_in.wait_for_url(f"**{address('change', study)}")
     study.refresh_from_db()
     assert (study.golden_count, study.golden_misses_allowed, study.side_bias_p) == (8, 1, 0.001)

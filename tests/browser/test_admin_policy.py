@@ -16,6 +16,7 @@ def test_admin_pages_break_no_policy(page: Page, page_errors: list[str]) -> None
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password").fill("correct horse battery")
     page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"**{reverse('admin:index')}")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     for model in admin.site._registry:
         response = page.goto(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))

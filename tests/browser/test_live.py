@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from studies.models import Study
 from studies.services.studies import study_close
 from tests.browser.test_admin import GRAVE, OPTIONS, address, sign_in
-from tests.factories import make_open_study, make_researcher, make_session
+from tests.factories import make_crowd, make_open_study, make_researcher, make_session
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -23,8 +23,7 @@ PATIENT_MS = 60_000
 def study(monkeypatch: pytest.MonkeyPatch) -> Study:
     monkeypatch.setattr("studies.admin.study_live.POLL_MS", 200)
     study = make_open_study(preset="founding_mixed", raters_wanted=14, spare_photos=8, owner=make_researcher())
-    for rater in range(11):
-        make_session(study, answers=[True, True, *((rater + place) % 3 != 0 or place == 2 for place in range(5))])
+    make_crowd(study, raters=11)
     return study
 
 
@@ -74,6 +73,7 @@ def test_page_follows_looks_and_ends_with_the_study(
     page.get_by_role("link", name="Pause").click()
     expect(page.get_by_text("Nobody new can start: the link tells newcomers to come back later.")).to_be_visible()
     page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".rp-badge").first).to_have_text("paused")
     page.goto(address("live", study))
     study_close(study=study)
     expect(page.get_by_text("The study is closed: this is how it ended.")).to_be_visible(timeout=PATIENT_MS)

@@ -147,6 +147,7 @@ def test_targets_are_large_and_nothing_is_wider_than_the_screen(on: str, request
     check()
     assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Practice is over")).to_be_visible()
     check()
     page.keyboard.press("Enter")
     rater.wait_for_choice(page)

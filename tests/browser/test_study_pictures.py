@@ -40,6 +40,7 @@ def test_pictures_come_as_a_zip_are_reported_on_and_taken_over_and_go_along_to_a
     page.get_by_label("Username").fill(study.owner.username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"**{reverse('admin:index')}")
     page.goto(reverse("admin:studies_study_change", args=[study.pk]))
     page.get_by_role("link", name="Upload its pictures").click()
     expect(page.get_by_text("0 of 4 photos have a picture")).to_be_visible()

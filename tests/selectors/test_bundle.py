@@ -23,7 +23,7 @@ from studies.services.events import acting_as
 from studies.services.looks import look_record
 from studies.services.recruitment import recruitment_change
 from studies.services.studies import study_close
-from tests.factories import make_session, make_study
+from tests.factories import make_crowd, make_study
 
 pytestmark = pytest.mark.django_db
 
@@ -34,8 +34,7 @@ def study() -> Study:
     with acting_as(lambda: "ada.lovelace"):
         study = make_study(preset="founding_mixed", test_count=6, practice_count=1, spare_photos=1)
         recruitment_change(recruitment=Recruitment(study=study, panel="prolific", exits={"completed": "SECRET1"}))
-    for rater in range(5):
-        make_session(study, answers=[True, *((rater + place) % 3 != 0 or place == 2 for place in range(7))])
+    make_crowd(study, raters=5)
     look_record(study=study, who="ada.lovelace", saw=Saw.RATES, shown="table", origin=Origin.PERSON)
     study_close(study=study)
     return study

@@ -14,7 +14,7 @@ from studies.selectors import exports, figures
 from studies.selectors.progress import progress_get
 from studies.selectors.results import origins_present, result_table, sections_get
 from studies.statistics.__main__ import main
-from tests.factories import make_open_study, make_session
+from tests.factories import make_crowd, make_open_study, make_session
 
 pytestmark = pytest.mark.django_db
 
@@ -23,18 +23,16 @@ pytestmark = pytest.mark.django_db
 def study() -> Study:
     """Return a study in which 12 people were fooled by every third pair, one missed a golden pair, one left."""
     study = make_open_study(preset="founding_mixed", spare_photos=8)
-    for rater in range(12):
-        make_session(study, answers=[True, True, *((rater + place) % 3 != 0 for place in range(5))])
+    make_crowd(study, raters=12)
+    make_session(study, answers=[True, True, *[False] * 5])
     make_session(study, answers=[True, True, False])
     return study
 
 
 def test_votes_are_counted_as_they_were_given(study: Study) -> None:
     table = result_table(study)
-    golden_missed = study.sessions.filter(state="excluded").count()
-    assert table.flow.started == 13
-    assert table.flow.completed == 12
-    assert sum(count for _, count in table.flow.excluded) == golden_missed
+    assert (table.flow.started, table.flow.completed, table.flow.counted) == (14, 13, 12)
+    assert table.flow.excluded == (("golden_missed", 1),)
     for row in table.rows:
         if row.role != "test":
             assert row.fool_rate is None
@@ -90,7 +88,7 @@ def test_tiles_of_one_photograph_are_one_scene_on_the_site_and_in_the_export(
 def test_the_export_holds_every_response_and_no_code(study: Study) -> None:
     header, *rows = exports.responses_rows(study, origin=Origin.PERSON)
     responses = [row for row in rows if row[header.index("kind")] != "none"]
-    assert len(responses) == 12 * 7 + 3
+    assert len(responses) == 13 * 7 + 3
     secrets = {
         study.code,
         *study.sessions.values_list("code", flat=True),
@@ -122,8 +120,8 @@ def test_with_simulated_raters_alone_their_table_is_shown_as_theirs() -> None:
 def test_progress_counts_by_origin_state_and_condition(study: Study) -> None:
     progress = progress_get(study)
     assert progress.samples_ready == progress.samples_total == 3 * study.study_photos.count()
-    assert sum(count.count for count in progress.sessions) == 13
-    assert dict(progress.responses) == {"person": 12 * 7 + 3}
+    assert sum(count.count for count in progress.sessions) == 14
+    assert dict(progress.responses) == {"person": 13 * 7 + 3}
 
 
 def test_the_export_asks_the_database_as_often_for_many_rows_as_for_few(study: Study) -> None:

@@ -66,6 +66,7 @@ def make_study(page: Page, folder: Path, *, name: str) -> str:
     for field, value in {**counts, "lead_in_ms": 100, "exposure_ms": 50, "gap_ms": 0}.items():
         page.locator(f"[name={field}]").fill(str(value))
     page.get_by_role("button", name="Save the protocol").click()
+    expect(page).to_have_url(study)
     page.goto(study.replace("/change/", "/conditions/"))
     conditions = page.locator("[data-condition]:visible")
     for _ in range(4):  # those that need weights, which take a minute to load
@@ -76,10 +77,12 @@ def make_study(page: Page, folder: Path, *, name: str) -> str:
     bank = banks.locator("option", has_text=f"{name} bank").get_attribute("value")
     banks.select_option(value=bank)
     page.get_by_role("button", name="Save conditions").click()
+    expect(page).to_have_url(study)
     page.goto(study.replace("/change/", "/recruitment/"))
     page.get_by_label("Prolific", exact=True).check()
     page.locator("[name=exit_completed]").fill("DONE1")
     page.get_by_role("button", name="Save the recruitment").click()
+    expect(page.get_by_text("The recruitment is saved.")).to_be_visible()
     return study
 
 
@@ -160,6 +163,7 @@ def test_study_goes_from_photos_to_its_export(site: Site, visitor: Visitor, tmp_
 
     page.goto(study.replace("/change/", "/close/"))
     page.get_by_role("button", name="Close the study").click()
+    expect(page.locator(".rp-badge").first).to_have_text("closed")
     page.goto(study.replace("/change/", "/results/"))
     expect(page.locator(".rp-next-sentence").first).to_contain_text(re.compile(rf"{TEST} votes of 1 session|left out"))
     export = page.request.get(study.replace("/change/", "/responses.csv"))

@@ -23,7 +23,7 @@ from tests.factories import make_open_study
 from tests.views.player import answer_body, page_state
 
 SESSIONS = 6
-RISK = 1e-5
+RISK = 1e-7
 """Chance that an honest platform fails one of these tests."""
 
 CODE = re.compile(r"[-\w]{22}")

@@ -11,7 +11,7 @@ from studies.models import Origin, PublicLink, Recruitment, Saw, Study, StudySta
 from studies.services.looks import look_record
 from studies.services.sharing import public_link_close, public_link_open
 from studies.services.studies import study_close
-from tests.factories import make_open_study, make_session, make_small_study
+from tests.factories import make_crowd, make_open_study, make_small_study
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,8 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def study() -> Study:
     study = make_open_study(preset="founding_mixed", test_count=6, golden_count=1)
     Recruitment.objects.create(study=study, panel="prolific", exits={"completed": "SECRET1"})
-    for rater in range(4):
-        make_session(study, answers=[True, True, *((rater + place) % 3 != 0 or place == 2 for place in range(7))])
+    make_crowd(study, raters=4)
     look_record(study=study, who="ada.lovelace", saw=Saw.RATES, shown="table", origin=Origin.PERSON)
     study_close(study=study)
     return study
