@@ -202,6 +202,20 @@ def test_ready_study_leads_to_its_opening_and_counts_previews(client: Client, re
     assert "1 session gone through; none of its votes count" in shown(client, "check", study)
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (StudyState.DRAFT, "possible once the samples are there"),
+        (StudyState.OPEN, "nobody has gone through a session yet"),
+        (StudyState.CLOSED, "nobody went through a session beforehand"),
+    ],
+)
+def test_check_says_what_is_true_of_a_preview(
+    client: Client, researcher: Researcher, state: StudyState, words: str
+) -> None:
+    assert words in shown(client, "check", make_small_study(owner=researcher, state=state))
+
+
 def test_open_study_has_pages_instead_of_steps(client: Client, researcher: Researcher) -> None:
     study = make_small_study(owner=researcher)
     page = shown(client, "protocol", study)
