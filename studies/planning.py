@@ -1,11 +1,12 @@
 """The plan of a session: which pairs a rater sees, in which order, and on which side the photo is."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
 from studies.errors import PlanImpossible
@@ -63,7 +64,8 @@ class PairTable:
         kind: "practice", "test" or "golden".
         picture: Digest of its sample.
         order: (n,) its place in the order that the design gives.
-        groups: (kind, condition) -> (m,) rows of those pairs.
+        groups: (kind, condition) -> (m,) rows of those pairs, in the order that the design gives, as are the groups.
+        photo_place: (n,) which of the different photos it has, from 0.
     """
 
     pair: NDArray[np.int64]
@@ -73,6 +75,7 @@ class PairTable:
     picture: Sequence[str]
     order: NDArray[np.int64]
     groups: Mapping[tuple[str, int], NDArray[np.int64]]
+    photo_place: NDArray[np.int64]
 
     @classmethod
     def of(cls, options: Sequence[PairOption]) -> "PairTable":
@@ -80,8 +83,9 @@ class PairTable:
         by_pair = sorted(range(len(options)), key=lambda i: options[i].pair)
         rows = [options[i] for i in by_pair]
         groups: dict[tuple[str, int], list[int]] = {}
-        for row, option in enumerate(rows):
-            groups.setdefault((option.kind, option.condition), []).append(row)
+        for row in sorted(range(len(rows)), key=by_pair.__getitem__):
+            groups.setdefault((rows[row].kind, rows[row].condition), []).append(row)
+        _, photo_place = np.unique([option.photo for option in rows], return_inverse=True)
         return cls(
             pair=np.array([option.pair for option in rows], np.int64),
             photo=[option.photo for option in rows],
@@ -90,7 +94,12 @@ class PairTable:
             picture=[option.picture for option in rows],
             order=np.array(by_pair, np.int64),
             groups={group: np.array(places, np.int64) for group, places in groups.items()},
+            photo_place=photo_place.astype(np.int64),
         )
+
+    def places(self, pairs: ArrayLike) -> NDArray[np.int64]:
+        """Return the rows of pairs, which are given by their numbers."""
+        return np.searchsorted(self.pair, np.asarray(pairs, np.int64))
 
     def least_seen(
         self, seen: NDArray[np.int64], *, conditions: Collection[int], most: int, rng: np.random.Generator
@@ -113,7 +122,130 @@ class PairTable:
             else:
                 chosen.append(places)
         rows = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
-        rows = rows[np.argsort(self.order[rows])]
+        return self._options(rows[np.argsort(self.order[rows])], seen)
+
+    def plan(
+        self,
+        seen: NDArray[np.int64],
+        *,
+        conditions: Collection[int],
+        practice_count: int,
+        test_count: int,
+        golden_count: int,
+        block_count: int = 0,
+        rng: np.random.Generator,
+    ) -> list[PlannedTrial]:
+        """Plan one session from the pairs that are seen least: what `plan_session` promises, in a fraction of its time.
+
+        Where there are many more pairs than a session shows, each condition can nearly always have exactly the pairs
+        that it would choose if it were alone, and no better plan exists. Only where conditions get into each other's
+        way is the choice an assignment problem, of some of the least seen pairs.
+
+        Args:
+            seen: (n,) how often each pair was planned.
+            conditions: Numbers of the tested conditions of the session.
+            practice_count: See `plan_session`, as for those that follow.
+            test_count: Test trials.
+            golden_count: Golden trials.
+            block_count: Blocks of a staircase.
+            rng: Source of every random choice.
+
+        Raises:
+            PlanImpossible: See `plan_session`.
+        """
+        counts = {"test": test_count, "golden": golden_count, "practice": practice_count}
+        _blocks_check(test_count=test_count, golden_count=golden_count, block_count=block_count)
+        used = np.zeros(int(self.photo_place.max(initial=-1)) + 1, bool)
+        pictures: set[str] = set()
+        chosen: dict[str, list[PairOption]] = {}
+        for kind, count in counts.items():
+            groups = [
+                places
+                for (of, condition), places in self.groups.items()
+                if of == kind and (kind == "golden" or condition in conditions)
+            ]
+            rows = self._each_alone(groups, seen, count=count, used=used, pictures=pictures, rng=rng)
+            if rows is None:
+                return self._together(seen, conditions, counts, block_count=block_count, rng=rng)
+            chosen[kind] = self._options(np.array(rows, np.int64), seen)
+        return _trials_order(chosen, block_count=block_count, rng=rng)
+
+    def _together(
+        self,
+        seen: NDArray[np.int64],
+        conditions: Collection[int],
+        counts: Mapping[str, int],
+        *,
+        block_count: int,
+        rng: np.random.Generator,
+    ) -> list[PlannedTrial]:
+        """Plan a session whose conditions exclude each other's choices: from the least seen pairs, or else from all."""
+        of_each = {f"{kind}_count": count for kind, count in counts.items()}
+        with suppress(PlanImpossible):
+            some = self.least_seen(seen, conditions=conditions, most=2 * sum(counts.values()), rng=rng)
+            planned = plan_session(some, **of_each, block_count=block_count, rng=rng)
+            if len({trial.option.picture for trial in planned}) == len(planned):
+                return planned
+        every = self.least_seen(seen, conditions=conditions, most=len(self.pair), rng=rng)
+        return plan_session(every, **of_each, block_count=block_count, rng=rng)
+
+    def _each_alone(
+        self,
+        groups: Sequence[NDArray[np.int64]],
+        seen: NDArray[np.int64],
+        *,
+        count: int,
+        used: NDArray[np.bool_],
+        pictures: set[str],
+        rng: np.random.Generator,
+    ) -> list[int] | None:
+        """Return as many rows of each group as its share, the very best of each; None if they exclude each other.
+
+        A row is the better the less it is seen, and then the more groups wait for its photo.
+
+        Args:
+            groups: (m,) rows of each condition.
+            seen: (n,) how often each pair was planned.
+            count: Rows in all.
+            used: (photos,) which photos the session has; those of the rows are added.
+            pictures: The pictures that it has; those of the rows are added.
+            rng: Source of the choice among equals.
+        """
+        if not count:
+            return []
+        totals = [int(seen[places].sum()) for places in groups]
+        shares = _shares(totals, count=count, rng=rng)
+        degree = np.zeros(len(used), np.int64)
+        free: list[NDArray[np.int64]] = []
+        for places in groups:
+            kept = places[~used[self.photo_place[places]]]
+            free.append(kept)
+            degree += np.bincount(
+                self.photo_place[kept[seen[kept] == seen[kept].min(initial=np.iinfo(np.int64).max)]],
+                minlength=len(degree),
+            )
+        rows: list[int] = []
+        for group in rng.permutation(len(groups)).tolist():
+            places, share = free[group], shares[group]
+            key = seen[places] * (len(groups) + 1) - degree[self.photo_place[places]] + rng.random(len(places))
+            looked_at = min(len(places), share + count)
+            best = np.argpartition(key, looked_at - 1)[:looked_at] if looked_at else np.zeros(0, np.int64)
+            best = places[best[np.argsort(key[best])]]
+            times, photos = seen[best].tolist(), self.photo_place[best].tolist()
+            taken = 0
+            for row, seen_times, photo in zip(best.tolist(), times, photos, strict=True):
+                if taken == share or seen_times != times[taken]:
+                    break  # enough, or the next one was seen more often than what this group would have alone
+                if not used[photo] and self.picture[row] not in pictures:
+                    used[photo] = True
+                    pictures.add(self.picture[row])
+                    rows.append(row)
+                    taken += 1
+            if taken < share:
+                return None
+        return rows
+
+    def _options(self, rows: NDArray[np.int64], seen: NDArray[np.int64]) -> list[PairOption]:
         return [
             PairOption(pair, self.photo[row], self.condition[row], self.kind[row], self.picture[row], count)
             for row, pair, count in zip(rows.tolist(), self.pair[rows].tolist(), seen[rows].tolist(), strict=True)
@@ -153,11 +285,7 @@ def plan_session(
     Raises:
         PlanImpossible: If there are too few photos for the counts, or blocks would not be alike.
     """
-    if block_count and (test_count % (2 * block_count) or golden_count):
-        raise PlanImpossible(
-            f"{block_count} blocks with as many real as fake pictures cannot be made of {test_count} test and "
-            f"{golden_count} golden ones; take a multiple of {2 * block_count}, and no golden ones."
-        )
+    _blocks_check(test_count=test_count, golden_count=golden_count, block_count=block_count)
     used_photos: set[int] = set()
     used_pictures: set[str] = set()
     chosen = {
@@ -171,10 +299,19 @@ def plan_session(
         )
         for kind, count in (("test", test_count), ("golden", golden_count), ("practice", practice_count))
     }
-    trials = {kind: _sides_assign(picked, rng=rng) for kind, picked in chosen.items()}
-    if block_count:
-        return trials["practice"] + _blocks_deal(trials["test"], block_count=block_count, rng=rng)
-    return trials["practice"] + _golden_spread(trials["test"], trials["golden"], rng=rng)
+    return _trials_order(chosen, block_count=block_count, rng=rng)
+
+
+def plan_text(trials: Sequence[PlannedTrial]) -> str:
+    """Return a plan in one line: the numbers of its pairs in their order, with a minus where the photo is second."""
+    return " ".join(
+        str(trial.option.pair) if trial.photo_side == "first" else f"-{trial.option.pair}" for trial in trials
+    )
+
+
+def plan_pairs(text: str) -> NDArray[np.int64]:
+    """Return the pairs of a plan in one line: (trials,) their numbers, without the sides."""
+    return np.abs(np.array(text.split(), np.int64))
 
 
 def plan_practice(
@@ -200,6 +337,25 @@ def plan_practice(
     except PlanImpossible:
         picked = list(shown)
     return _sides_assign(picked, rng=rng)
+
+
+def _blocks_check(*, test_count: int, golden_count: int, block_count: int) -> None:
+    """Raise `PlanImpossible` if blocks of a staircase would not be alike."""
+    if block_count and (test_count % (2 * block_count) or golden_count):
+        raise PlanImpossible(
+            f"{block_count} blocks with as many real as fake pictures cannot be made of {test_count} test and "
+            f"{golden_count} golden ones; take a multiple of {2 * block_count}, and no golden ones."
+        )
+
+
+def _trials_order(
+    chosen: Mapping[str, Sequence[PairOption]], *, block_count: int, rng: np.random.Generator
+) -> list[PlannedTrial]:
+    """Give the chosen pairs of each kind their sides and places."""
+    trials = {kind: _sides_assign(picked, rng=rng) for kind, picked in chosen.items()}
+    if block_count:
+        return trials["practice"] + _blocks_deal(trials["test"], block_count=block_count, rng=rng)
+    return trials["practice"] + _golden_spread(trials["test"], trials["golden"], rng=rng)
 
 
 def _options_choose(
@@ -281,10 +437,16 @@ def _quotas(options: Sequence[PairOption], *, count: int, rng: np.random.Generat
         seen[option.condition] = seen.get(option.condition, 0) + option.seen
     if not seen:
         return {}
-    share, rest = divmod(count, len(seen))
-    conditions = list(seen)
-    order = sorted(rng.permutation(len(conditions)), key=lambda i: seen[conditions[i]])
-    return {conditions[i]: share + (place < rest) for place, i in enumerate(order)}
+    return dict(zip(seen, _shares(list(seen.values()), count=count, rng=rng), strict=True))
+
+
+def _shares(totals: Sequence[int], *, count: int, rng: np.random.Generator) -> list[int]:
+    """Share `count` out evenly; what is left over goes to those with the least totals, ties at random."""
+    share, rest = divmod(count, len(totals)) if totals else (0, 0)
+    shares = [share] * len(totals)
+    for i in sorted(rng.permutation(len(totals)), key=lambda i: totals[i])[:rest]:
+        shares[i] += 1
+    return shares
 
 
 def _sides_assign(options: Sequence[PairOption], *, rng: np.random.Generator) -> list[PlannedTrial]:

@@ -69,6 +69,13 @@ class RatingSession(models.Model):
         help_text="Every rule that it breaks, parted by spaces; those that only mark among them.",
     )
     seed = models.BigIntegerField(help_text="Of the plan of its trials.")
+    plan = models.TextField(
+        default="",
+        db_default="",  # a process of the version before, which knows of no plans, goes on starting sessions meanwhile
+        editable=False,
+        help_text="The pairs of its trials as they were planned, in their order, parted by spaces; with a minus where "
+        "the photo is second. Empty before plans were kept: the trials say it.",
+    )
     consent_sha256 = models.CharField("SHA-256 of the consent text", max_length=64)
     entry_token = models.CharField(  # noqa: DJ001 -- null, since many sessions may have none and no two may share one
         max_length=22,

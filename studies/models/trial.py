@@ -12,13 +12,15 @@ from studies.models.rater import RatingSession
 class Trial(models.Model):
     """One showing of a pair in a session. Its code says nothing of what it holds."""
 
-    session = models.ForeignKey(RatingSession, models.CASCADE, related_name="trials")
+    session = models.ForeignKey(  # `trial_position_unique` begins with it: an index of its own would only cost
+        RatingSession, models.CASCADE, related_name="trials", db_index=False
+    )
     position = models.PositiveSmallIntegerField()
     pair = models.ForeignKey(Pair, models.PROTECT, related_name="trials")
     photo = models.ForeignKey(Photo, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=8, choices=Kind)
     photo_side = models.CharField(max_length=6, choices=Side)
-    code = models.CharField(max_length=22, unique=True, default=token_make, editable=False)
+    code = models.CharField(max_length=22, default=token_make, editable=False)
     block = models.PositiveSmallIntegerField(
         default=0, help_text="Which block of the staircase it belongs to, from 1; 0 for none."
     )
@@ -35,6 +37,8 @@ class Trial(models.Model):
 
         ordering = ("session", "position")
         constraints = (
+            # `unique=True` would make PostgreSQL keep two indexes, one of them for LIKE.
+            models.UniqueConstraint(fields=["code"], name="trial_code_unique"),
             models.UniqueConstraint(fields=["session", "position"], name="trial_position_unique"),
             models.UniqueConstraint(
                 fields=["session", "photo"], condition=Q(repeat_of=None), name="trial_no_photo_twice_but_repeated"

@@ -33,7 +33,8 @@ def _sessions() -> Iterator[str]:
     )
     for session in answered.filter(first_open__gt=0).exclude(last=F("first_open") - 1).iterator():
         yield f"{session} has an answer after a pair without one."
-    for session in RatingSession.objects.filter(~Exists(Trial.objects.filter(session=OuterRef("pk")))).iterator():
+    without = RatingSession.objects.filter(~Exists(Trial.objects.filter(session=OuterRef("pk"))))
+    for session in without.filter(plan="").iterator():  # those with a plan are just starting, or were cut short there
         yield f"{session} has no pairs."
     if Response.objects.filter(trial__session__isnull=True).exists():
         yield "There are answers that belong to no session."

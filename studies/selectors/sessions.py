@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django.db.models import Q
@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from studies.errors import SessionUnknown
 from studies.models import Kind, MissedExposure, RatingSession, Response, SessionState, Study, Trial
+from studies.selectors.compiled import CompiledQuery
 
 AHEAD = 2
 """Trials after the current one that a browser may load beforehand."""
@@ -68,6 +69,17 @@ def session_get(*, code: str) -> RatingSession:
         raise SessionUnknown("This address belongs to no session; open the link to the study once more.") from error
     bind_contextvars(study=found.study_id, session=found.pk)
     return found
+
+
+_OF_TOKEN: Final = CompiledQuery(
+    lambda entry_token: RatingSession.objects.filter(entry_token=entry_token).order_by().values_list("pk"),
+    "entry_token",
+)
+
+
+def token_is_used(entry_token: str) -> bool:
+    """Return whether a consent form has started a session, of whatever study."""
+    return bool(_OF_TOKEN.rows(entry_token=entry_token))
 
 
 def still_running(prefix: str = "") -> Q:

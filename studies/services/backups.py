@@ -30,6 +30,7 @@ from django.utils import timezone
 
 from studies.errors import BackupRefused
 from studies.models import RatingSession, Response, Study
+from studies.services.trials import trials_complete_all
 
 FORMAT = 1
 """Of the archive; a later evalsite reads every earlier one."""
@@ -172,6 +173,7 @@ def backup_restore(*, path: Path, backup: Backup, overwrites: bool = False, step
             step(archive.getinfo(name).file_size)
             _database_replace(extracted)
     call_command("migrate", verbosity=0)
+    trials_complete_all()
 
 
 def _is_unsafe(name: str) -> bool:

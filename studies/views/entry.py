@@ -12,16 +12,18 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 from structlog.contextvars import bind_contextvars
 
-from studies.errors import ArrivalInvalid, EvalsiteError, ParticipantElsewhere, StudyFull, StudyNotOpen, StudyUnknown
+from studies.errors import ArrivalInvalid, EvalsiteError, ParticipantElsewhere, StudyFull, StudyNotOpen
 from studies.forms import ConsentForm
 from studies.models import Layout, Origin, RatingSession, Recruitment, SessionState, Study
 from studies.models.choices import token_make
 from studies.recruitment import Arrival, Outcome, mturk
+from studies.selectors.entrances import entrance_get
 from studies.selectors.recruitment import entry_find, recruitment_get, taken_elsewhere
 from studies.selectors.wording import texts_get
+from studies.services.places import place_check, session_check
 from studies.services.prolific import token_check
 from studies.services.recruitment import arrival_count, entry_refresh, ticket_read, ticket_sign
-from studies.services.sessions import origin_verify, place_check, session_check, session_start
+from studies.services.sessions import origin_verify, session_start
 from studies.views.errors import ANSWERS, errors_as_json, errors_as_pages, words_of
 from studies.views.framing import frameable
 from studies.views.language import language_of_study
@@ -226,11 +228,6 @@ def study_get(*, code: str) -> Study:
     Raises:
         StudyUnknown: If there is none.
     """
-    try:
-        study = Study.objects.select_related("photo_set", "recruitment").defer("design").get(code=code)
-    except Study.DoesNotExist as error:
-        raise StudyUnknown(
-            "The link may have been cut short. Open it once more, whole, or ask for it again where you found it."
-        ) from error
+    study = entrance_get(study_code=code)
     bind_contextvars(study=study.pk)
     return study

@@ -11,6 +11,9 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from studies.selectors.recruitment import framed_by
 
 P = ParamSpec("P")
+REDIRECTS = (301, 302, 303, 307, 308)
+"""Answers that no frame shows: browsers look at the headers of the page that they lead to."""
+
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
@@ -20,6 +23,8 @@ def frameable(view: View[P]) -> View[P]:
     @wraps(view)
     def framed(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         response = view(request, *args, **kwargs)
+        if response.status_code in REDIRECTS:
+            return response
         codes = {name: str(kwargs.get(name, "")) for name in ("study_code", "session_code")}
         origins = framed_by(**codes)
         if origins:

@@ -1,6 +1,8 @@
 """Plans keep the protocol's promises whatever the counts: no photo twice, all balanced, goldens spread."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studies.errors import PlanImpossible
-from studies.planning import PairOption, PairTable, PlannedTrial, plan_session
+from studies.planning import PairOption, PairTable, PlannedTrial, plan_pairs, plan_session, plan_text
 
 
 def options_make(*, photos: int, practice: int, conditions: int, seen: int = 0, pictures: int = 0) -> list[PairOption]:
@@ -35,10 +37,19 @@ def options_make(*, photos: int, practice: int, conditions: int, seen: int = 0, 
     return options
 
 
+def plan_from_table(options: list[PairOption], *, rng: np.random.Generator, **counts: int) -> list[PlannedTrial]:
+    """Plan as sessions of an open study are planned, whose pairs are kept as a table."""
+    table = PairTable.of(options)
+    seen = np.array([option.seen for option in sorted(options, key=lambda option: option.pair)], np.int64)
+    conditions = {option.condition for option in options}
+    return table.plan(seen, conditions=conditions, **counts, rng=rng)
+
+
 def spread(values: list[int]) -> int:
     return max(values) - min(values)
 
 
+@pytest.mark.parametrize("plan", [plan_session, plan_from_table])
 @given(
     seed=st.integers(0, 2**32),
     conditions=st.integers(1, 6),
@@ -49,13 +60,20 @@ def spread(values: list[int]) -> int:
     seen=st.integers(0, 4),
 )
 def test_every_plan_keeps_its_promises(
-    seed: int, conditions: int, test_count: int, golden_count: int, practice_count: int, spare: int, seen: int
+    plan: Callable[..., list[PlannedTrial]],
+    seed: int,
+    conditions: int,
+    test_count: int,
+    golden_count: int,
+    practice_count: int,
+    spare: int,
+    seen: int,
 ) -> None:
     golden_count = min(golden_count, test_count)
     options = options_make(
         photos=test_count + golden_count + spare, practice=practice_count, conditions=conditions, seen=seen
     )
-    trials = plan_session(
+    trials = plan(
         options,
         practice_count=practice_count,
         test_count=test_count,
@@ -127,14 +145,17 @@ def test_many_sessions_show_all_pairs_about_equally_often() -> None:
     assert (min(shown), max(shown)) == (5, 6)  # 40 x 40 showings of 300 pairs: 5.3 each
 
 
-def test_pairs_of_a_session_that_shows_most_photos_under_all_conditions_stay_within_one() -> None:
+@pytest.mark.parametrize("plan", [plan_session, plan_from_table])
+def test_pairs_of_a_session_that_shows_most_photos_under_all_conditions_stay_within_one(
+    plan: Callable[..., list[PlannedTrial]],
+) -> None:
     """Each photo is shared by four conditions and half of the photos come in each session: little can be chosen."""
     rng = np.random.default_rng(5)
     counts: Counter[int] = Counter()
     base = options_make(photos=16, practice=0, conditions=4)
     for _ in range(60):
         options = [PairOption(o.pair, o.photo, o.condition, o.kind, o.picture, counts[o.pair]) for o in base]
-        trials = plan_session(options, practice_count=0, test_count=8, golden_count=0, rng=rng)
+        trials = plan(options, practice_count=0, test_count=8, golden_count=0, rng=rng)
         counts.update(trial.option.pair for trial in trials)
         assert spread([counts[option.pair] for option in base if option.kind == "test"]) <= 1
 
@@ -152,6 +173,39 @@ def test_table_of_pairs_offers_those_seen_least_in_the_order_of_the_design() -> 
         offered = [option.seen for option in some if (option.kind, option.condition) == (kind, condition)]
         assert sorted(offered) == sorted(of_group)[:10]
     assert not [option for option in some if option.condition == 1]
+
+
+def test_each_condition_gets_the_pairs_that_it_would_choose_alone_where_there_are_many() -> None:
+    rng = np.random.default_rng(6)
+    base = options_make(photos=400, practice=0, conditions=5)
+    counts: Counter[int] = Counter()
+    for _ in range(90):
+        options = [PairOption(o.pair, o.photo, o.condition, o.kind, o.picture, counts[o.pair]) for o in base]
+        trials = plan_from_table(options, practice_count=0, test_count=40, golden_count=4, rng=rng)
+        for condition in (-1, *range(5)):
+            of_condition = sorted(option.seen for option in options if option.condition == condition)
+            got = sorted(trial.option.seen for trial in trials if trial.option.condition == condition)
+            assert got == of_condition[: len(got)]
+        counts.update(trial.option.pair for trial in trials)
+
+
+def test_plans_follow_from_the_order_of_the_design_and_not_from_the_keys_of_the_pairs() -> None:
+    here = options_make(photos=80, practice=12, conditions=3, seen=2)
+    there = [replace(option, pair=5_000 - option.pair) for option in here]
+    counts = {"practice_count": 10, "test_count": 30, "golden_count": 3}
+    plans = [plan_from_table(options, **counts, rng=np.random.default_rng(9)) for options in (here, there)]
+    assert [(t.option.photo, t.option.condition, t.photo_side) for t in plans[0]] == [
+        (t.option.photo, t.option.condition, t.photo_side) for t in plans[1]
+    ]
+
+
+def test_plan_in_one_line_names_its_pairs_and_marks_those_whose_photo_is_second() -> None:
+    options = options_make(photos=20, practice=0, conditions=2)
+    trials = plan_session(options, practice_count=0, test_count=10, golden_count=2, rng=np.random.default_rng(10))
+    text = plan_text(trials)
+    assert plan_pairs(text).tolist() == [trial.option.pair for trial in trials]
+    assert [word.startswith("-") for word in text.split()] == [trial.photo_side == "second" for trial in trials]
+    assert plan_pairs("").tolist() == []
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_one_another() -> None:

@@ -16,8 +16,9 @@ from studies.reports.wording import flow_sentence
 from studies.selectors.recruitment import exit_of
 from studies.selectors.results import result_table
 from studies.selectors.sessions import passage_get
+from studies.services.places import place_check
 from studies.services.responses import response_record
-from studies.services.sessions import place_check, session_start, session_withdraw
+from studies.services.sessions import session_start, session_withdraw
 from studies.statistics.quality import practice_figures
 from tests.factories import answer_current, make_session, make_small_study
 from tests.views.player import answer_body, page_state

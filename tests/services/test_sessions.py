@@ -1,7 +1,8 @@
 """Raters arrive, answer and finish: each answer once, places shared out, golden misses excluded."""
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from threading import Event
 from unittest.mock import Mock
 
 import pytest
@@ -16,7 +17,8 @@ from studies.selectors.pictures import picture_read
 from studies.selectors.sessions import passage_get, session_get, still_running
 from studies.selectors.stimuli import stimulus_get
 from studies.selectors.studies import pair_options
-from studies.services import sessions
+from studies.services import admissions
+from studies.services.admissions import Admission
 from studies.services.responses import response_record
 from studies.services.sessions import origin_sign, origin_verify, session_start
 from studies.services.studies import study_close, study_pause
@@ -158,23 +160,22 @@ def test_a_running_session_counts_once_however_much_it_has_answered() -> None:
 
 def test_who_loses_the_race_with_the_same_form_gets_the_session_of_who_won(monkeypatch: pytest.MonkeyPatch) -> None:
     study, token = make_open_study(), token_make()
-    create = sessions._session_create
+    admit = admissions.admission_get
     winners: list[RatingSession] = []
 
-    def create_after_the_other(*args: Any, **options: Any) -> RatingSession:
+    def admit_after_the_other(asked: Admission) -> RatingSession:
         if not winners:
-            winners.append(create(*args, **options))
-            raise IntegrityError("the token is taken")
-        return create(*args, **options)
+            winners.append(admit(replace(asked, turn=Event())))
+        return admit(asked)
 
-    monkeypatch.setattr(sessions, "_session_create", create_after_the_other)
+    monkeypatch.setattr("studies.services.sessions.admission_get", admit_after_the_other)
     assert [session_start(study=study, entry_token=token)] == winners
     assert Rater.objects.count() == RatingSession.objects.count() == 1
 
 
 def test_what_else_the_database_refuses_is_not_taken_for_a_race(monkeypatch: pytest.MonkeyPatch) -> None:
     study = make_open_study()
-    monkeypatch.setattr(Rater.objects, "create", Mock(side_effect=IntegrityError("something else")))
+    monkeypatch.setattr(admissions, "rows_insert", Mock(side_effect=IntegrityError("something else")))
     with pytest.raises(IntegrityError, match="something else"):
         session_start(study=study)
 

@@ -17,7 +17,8 @@ from studies.errors import StudyNotOpen
 from studies.management.commands._lookups import study_find
 from studies.management.commands._progress import progress_bar
 from studies.models import AsksFor, Kind, Origin, Role, Side, Study, Trial
-from studies.services.sessions import origin_sign, session_check
+from studies.services.places import session_check
+from studies.services.sessions import origin_sign
 from studies.statistics.simulation import fooled_probabilities, right_probability
 
 DEFAULT_RATES = {
