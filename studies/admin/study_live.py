@@ -122,6 +122,7 @@ def live_rates_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Stu
     look = _look_of(request, study, origin)
     shows_rates = _shows_rates(study, origin, look)
     context = {
+        "study": study,
         "shows_rates": shows_rates,
         "look": look,
         "look_until": look.at + LOOK_LASTS if look else None,

@@ -7,6 +7,12 @@ from studies.reports.section import Column
 from studies.statistics.fool_rate import ESTIMANDS, INTERVAL_METHODS
 from studies.statistics.results import ResultRow, ResultTable
 
+IN_PAIRS = "Fool rate: percent of votes that took the sample for the photo; 50 means that raters cannot tell."
+ALONE = (
+    "Fool rate: percent of votes on samples, each shown alone, that took the sample for a photo. 50 does not mean that "
+    "raters cannot tell: who calls everything real is fooled by every sample. It means that of HYPE's score, which "
+    "counts errors on photos too."
+)
 MISSING = "\N{EN DASH}"
 SIMULATED = "SIMULATED raters: these votes were made by a program, not by people."
 
@@ -31,7 +37,7 @@ def preamble(table: ResultTable) -> list[str]:
     sentences = [SIMULATED] if table.is_simulated else []
     scenes = "; a scene, the photograph that photos were cut from, counts as one image"
     sentences.append(
-        f"Fool rate: percent of votes that took the sample for the photo; 50 means that raters cannot tell. "
+        f"{ALONE if table.is_alone else IN_PAIRS} "
         f"In brackets the {level(table)} interval ({INTERVAL_METHODS[table.ci_method]}) "
         f"for {ESTIMANDS[table.estimand]}{scenes if table.is_tiled else ''}."
     )

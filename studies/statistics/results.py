@@ -267,6 +267,7 @@ class ResultTable:
         version: Version of evalsite that made the table.
         last_vote: Day of the last vote of this origin (UTC), as 2026-11-25; "" if unknown.
         caution: Why the intervals of this table may not be printed, in one sentence; "" if they may.
+        is_alone: Whether each picture was shown alone, real or fake: of such fool rates 0.5 is no "cannot tell".
         flow: Where the sessions went.
         rows: One for each condition.
     """
@@ -281,6 +282,7 @@ class ResultTable:
     version: str
     last_vote: str
     caution: str
+    is_alone: bool
     flow: Flow
     rows: tuple[ResultRow, ...]
 
@@ -518,6 +520,7 @@ def result_table(
         version=__version__,
         last_vote=last_vote,
         caution=caution,
+        is_alone=bool((votes.kind == REAL).any()),
         flow=flow or session_flow(votes, origin=origin),
         rows=tuple(rows),
     )

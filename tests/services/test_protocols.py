@@ -10,6 +10,8 @@ from studies import images
 from studies.forms import ProtocolForm
 from studies.models import Kind, Origin, Side, Study
 from studies.protocols import PRESETS, texts_of
+from studies.reports import FORMATS
+from studies.reports.figures.fool_rates import fool_rates
 from studies.selectors.exports import responses_rows
 from studies.selectors.responses import votes_get
 from studies.selectors.results import result_table, summaries_get
@@ -156,6 +158,11 @@ def test_one_picture_alone_is_judged_and_fool_rates_count_samples_only() -> None
     assert (row.n_responses, row.fool_rate) == (4, 1.0), "a rater who says real throughout is fooled by every sample"
     (one,) = summaries_get(study, result_table(study))
     assert one.single is not None
+    table = result_table(study)
+    for name in ("text", "latex", "markdown", "html"):
+        assert "who calls everything real is fooled by every sample" in FORMATS[name](table)
+        assert "50 means that raters cannot tell" not in FORMATS[name](table)
+    assert "cannot tell" not in fool_rates(table).decode()
     assert (one.single.photos.n_responses, one.single.photos.rate, one.single.both.rate) == (4, 0.0, 0.5)
     head, *rows = responses_rows(study, origin=Origin.PERSON)
     cells = [dict(zip(head, row, strict=True)) for row in rows]

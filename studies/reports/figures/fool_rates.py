@@ -64,7 +64,7 @@ def _draw(axes: Axes, shown: Sequence[tuple[int, ResultRow]], table: ResultTable
     rates = [100 * rate for _, row in shown for rate in (row.fool_rate, row.fool_rate_all) if rate is not None]
     axes.set_xlim(0, min(104, max([58, *(end + 4 for end in ends), *(rate + 4 for rate in rates)])))
     axes.set_ylim(len(shown) - 0.5 if shown else 0.5, -0.5)
-    half_line(axes, theme)
+    half_line(axes, table, theme)
     for y, (place, row) in enumerate(shown):
         colour, marker = theme.style(place)
         if y:

@@ -199,8 +199,10 @@ def bare(axes: Axes, *sides: str) -> None:
         axes.spines[side].set_visible(side in sides)
 
 
-def half_line(axes: Axes, theme: Theme, *, is_horizontal: bool = False) -> None:
-    """Draw the 50 % at which raters cannot tell, and say so at its end."""
+def half_line(axes: Axes, table: ResultTable, theme: Theme, *, is_horizontal: bool = False) -> None:
+    """Draw the 50 % at which raters cannot tell, and say so at its end; it means nothing of pictures shown alone."""
+    if table.is_alone:
+        return
     style: dict[str, Any] = {"color": theme.quiet, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
     if is_horizontal:
         axes.axhline(50, **style)

@@ -38,7 +38,7 @@ def temperatures(
     with drawing(colours):
         page = sheet(table, title=titled(table, "fool rate against tau"), body_mm=70, notes=[note], theme=colours)
         axes = page.axes(left_mm=16, right_mm=46, top_mm=3, bottom_mm=9)
-        half_line(axes, colours, is_horizontal=True)
+        half_line(axes, table, colours, is_horizontal=True)
         highest = max([58.0, *(100 * (row.ci_high or rate) + 4 for _, row, rate in rated)])
         axes.set_ylim(0, min(104.0, highest))
         x = [tau for tau, *_ in drawn]
