@@ -80,7 +80,9 @@ def bundle_write(study: Study, file: BinaryIO, *, origin: Origin) -> None:
                     with archive.open(info, "w", force_zip64=True) as entry:
                         entries[name](cast(BinaryIO, entry))
     except FileNotFoundError as error:
-        raise PictureMissing(f"{error.filename} is gone: bring it back from a backup, then try again.") from error
+        raise PictureMissing(
+            "{file} is gone: bring it back from a backup, then try again.", file=error.filename
+        ) from error
 
 
 def _entries(study: Study, responses: Path, *, origin: Origin) -> Iterator[tuple[str, Written]]:
