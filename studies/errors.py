@@ -130,7 +130,7 @@ class PictureTooSmall(EvalsiteError):
 
 
 class QueueUnreachable(EvalsiteError):
-    """Work for the worker could not be handed over; the message says what to do once it can."""
+    """Work for the worker could not be handed over; the message says what happens once it can."""
 
 
 class ResponsesFileInvalid(EvalsiteError):

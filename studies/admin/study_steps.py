@@ -47,8 +47,8 @@ def _prepare(study: Study) -> None:
         samples_plan.delay_on_commit(study.pk)
     except OperationalError as error:
         raise QueueUnreachable(
-            f"“{study.title}” is marked for preparation, but the queue of the worker cannot be reached: "
-            "have it started, then press “Start the preparation again”."
+            f"“{study.title}” is marked for preparation, but the queue of the workers cannot be reached: "
+            "have it started; the preparation begins by itself once a worker reaches it."
         ) from error
 
 

@@ -187,8 +187,8 @@ def test_queue_that_cannot_be_reached_is_a_message(
     study = make_study(owner=researcher, state=StudyState.DRAFT)
     monkeypatch.setattr("studies.tasks.samples_plan.delay_on_commit", away)
     page = take(client, "prepare", study)
-    assert "the queue of the worker cannot be reached" in page
-    assert "Start the preparation again" in page
+    assert "the queue of the workers cannot be reached" in page
+    assert "begins by itself once a worker reaches it" in page
 
 
 # --- What the page shows by itself ----------------------------------------------------------------------------------
