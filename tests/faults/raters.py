@@ -24,6 +24,14 @@ Ask = Callable[[str], list[tuple[Any, ...]]]
 """A question to the database, in SQL."""
 
 
+def passage_find(page: str) -> dict[str, Any]:
+    """Return where a session stands, as its page tells the browser."""
+    found = STATE.search(page)
+    assert found is not None, "the page holds no state"
+    passage: dict[str, Any] = json.loads(unescape(found[1]))["passage"]
+    return passage
+
+
 @dataclass
 class Crowd:
     """Raters under way.
@@ -76,9 +84,7 @@ class Crowd:
         _, headers, _ = self._ask("POST", self.entry, f"agrees=on&entry_token={token}".encode(), form)
         path = str(headers["Location"])
         self.sessions.add(path)
-        found = STATE.search(self._ask("GET", path, b"", {})[2].decode())
-        assert found is not None, "the page holds no state"
-        passage = json.loads(unescape(found[1]))["passage"]
+        passage = passage_find(self._ask("GET", path, b"", {})[2].decode())
         while passage["phase"] != "finished" and not self._end.is_set():
             code = passage["trials"][0]
             side = ("first", "second")[hash(code) % 2]

@@ -3,21 +3,30 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import psycopg
 import pytest
 
 from tests.site.parts import ROOT, as_postgres, listens, port_find, postgresql_command, wait_until
 
+SLEEP = """
+import select, time
+time.sleep = lambda seconds: select.select([], [], [], seconds) and None
+"""
+"""libfaketime 0.9.10 refuses Python's way to sleep unless the clock that measures pauses jumps as well."""
+
 
 class Postgres:
     """A cluster of PostgreSQL with one empty database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder, self.port = folder, port_find()
+        self._environment = [f"{name}={value}" for name, value in environment.items()]
         self.url = f"postgres://evalsite@127.0.0.1:{self.port}/evalsite"
         if as_postgres():
             shutil.chown(folder, "postgres")
@@ -27,7 +36,8 @@ class Postgres:
             connection.execute("CREATE DATABASE evalsite")
 
     def _run(self, name: str, *arguments: str) -> None:
-        command = [*as_postgres(), postgresql_command(name), "--pgdata", str(self.folder / "data"), *arguments]
+        program = [*as_postgres(), "env", *self._environment, postgresql_command(name)]
+        command = [*program, "--pgdata", str(self.folder / "data"), *arguments]
         subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL)
 
     def start(self) -> None:
@@ -114,11 +124,11 @@ def parts_require() -> None:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Run a cluster of one's own."""
+def postgres(environment: Mapping[str, str] = MappingProxyType({})) -> Iterator[Postgres]:
+    """Run a cluster of one's own, with these variables too."""
     parts_require()
     with folder_of("postgres") as folder:
-        server = Postgres(folder)
+        server = Postgres(folder, environment)
         try:
             yield server
         finally:
@@ -135,6 +145,51 @@ def redis() -> Iterator[Redis]:
             yield server
         finally:
             server.kill()
+
+
+class Clock:
+    """What processes take for the clock of the machine, as libfaketime tells it to those that are started with it.
+
+    Only the time of day is set: pauses are measured by a clock that no time server touches, and so are they here. Redis
+    cannot be one of them: its memory allocator asks for the time before libfaketime is ready.
+
+    Attributes:
+        ahead: By how much it is ahead of the machine's own.
+        environment: Variables of a process that goes by it.
+    """
+
+    def __init__(self, folder: Path, library: Path) -> None:
+        self.ahead = timedelta(0)
+        self._file = folder / "clock"
+        (folder / "sitecustomize.py").write_text(SLEEP, encoding="utf-8")
+        self.jump(timedelta(0))
+        self.environment = {
+            "LD_PRELOAD": str(library),
+            "PYTHONPATH": str(folder),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",
+        }
+
+    def jump(self, by: timedelta) -> None:
+        """Set it forward, or back."""
+        self.ahead += by
+        written = self._file.with_suffix(".new")
+        written.write_text(f"{self.ahead.total_seconds():+.0f}\n", encoding="ascii")
+        written.chmod(0o644)
+        written.replace(self._file)
+
+
+@contextmanager
+def clock() -> Iterator[Clock]:
+    """Give a clock that can be set, which all accounts may read."""
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not libraries:
+        pytest.skip("libfaketime is not installed; `make faults` installs it where it may")
+    with folder_of("clock") as folder:
+        folder.chmod(0o755)
+        yield Clock(folder, libraries[0])
 
 
 @contextmanager
