@@ -1116,6 +1116,20 @@ class ConsentForm(forms.Form):
     )
 
 
+def consent_read(sent: Mapping[str, Any]) -> str | None:
+    """Return the word of a consent form, "" if it has none; None if its rater does not agree, or it was changed.
+
+    The fields are asked one by one, as those of an answer; `ConsentForm` says what is wrong.
+    """
+    given: dict[str, Any] = {}
+    for name, field in ConsentForm.base_fields.items():
+        try:
+            given[name] = field.clean(field.widget.value_from_datadict(sent, {}, name))
+        except ValidationError:
+            return None
+    return str(given["entry_token"])
+
+
 class MeasureField(forms.FloatField):
     """A number that a browser measured, if it did."""
 

@@ -32,12 +32,10 @@ class Side(models.TextChoices):
         return Side.SECOND if self is Side.FIRST else Side.FIRST
 
 
-TOKEN_BYTES = 17
-"""Drawn for a word of an address."""
 TOKEN_LENGTH = 22
-"""Characters of such a word."""
+"""Characters of a word of an address."""
 
 
 def token_make() -> str:
     """Return an unguessable word for an address: 22 characters, 132 bits."""
-    return secrets.token_urlsafe(TOKEN_BYTES)[:TOKEN_LENGTH]
+    return secrets.token_urlsafe(17)[:TOKEN_LENGTH]

@@ -17,7 +17,9 @@ class Trial(models.Model):
     )
     position = models.PositiveSmallIntegerField()
     pair = models.ForeignKey(Pair, models.PROTECT, related_name="trials")
-    photo = models.ForeignKey(Photo, models.PROTECT, related_name="+")
+    # The pair's, once more, so that the database can refuse one that comes twice. The pair protects it from deletion:
+    # to look for its trials as well would take an index and a check for each of them, a third of what a start costs.
+    photo = models.ForeignKey(Photo, models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
     kind = models.CharField(max_length=8, choices=Kind)
     photo_side = models.CharField(max_length=6, choices=Side)
     code = models.CharField(max_length=22, default=token_make, editable=False)

@@ -39,6 +39,7 @@ from studies.models.choices import token_make
 from studies.planning import PlannedTrial, plan_text
 from studies.recruitment import Arrival
 from studies.selectors.balance import Draft, balance_get
+from studies.selectors.compiled import planned_cursor
 from studies.selectors.recruitment import recruitment_get, taken_elsewhere
 from studies.selectors.studies import pair_options
 from studies.selectors.wording import texts_get
@@ -227,7 +228,7 @@ def study_lock(study: Study, *, group: str, waits_for_disk: bool = True) -> tupl
             owner=study.owner_id, pk__in=Recruitment.objects.filter(group=group).values("study")
         )
         list(studies.select_for_update(no_key=True).order_by("pk").values_list("pk"))
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(_lock_sql(connection.vendor, waits_for_disk), [study.pk])
         state, wanted, *_ = cursor.fetchone()
     return StudyState(state), wanted
@@ -308,7 +309,7 @@ def _sessions_keep(admitted: Sequence[Admission], recruitment: Recruitment) -> N
     sessions = [
         RatingSession(
             study=each.study,
-            rater=Rater(pk=rater, origin=each.origin, created_at=now),
+            rater_id=rater,
             condition=each.condition,
             seed=each.seed,
             plan=plan_text(each.planned),

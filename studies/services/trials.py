@@ -2,16 +2,20 @@
 
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from secrets import token_bytes
-from typing import Final
+from secrets import token_bytes, token_urlsafe
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from studies.models import Pair, RatingSession, Trial
-from studies.models.choices import TOKEN_BYTES, TOKEN_LENGTH
+from studies.models.choices import TOKEN_LENGTH
 from studies.planning import PairOption, PlannedTrial
-from studies.services.inserts import rows_insert
+from studies.selectors.compiled import planned_cursor
+from studies.services.inserts import insert_sql
+
+_COMMON: Final = 8
+"""Letters that the words of a session's trials have in common."""
 
 _COLUMNS: Final = ("session_id", "position", "pair_id", "photo_id", "kind", "photo_side", "code", "block")
 _PLACE: Final = ("session_id", "position")
@@ -30,7 +34,7 @@ def trials_keep(*, session: int, planned: Sequence[PlannedTrial], may_exist: boo
     """
     options = [trial.option for trial in planned]
     columns = (
-        list(range(len(planned))),
+        range(len(planned)),
         [option.pair for option in options],
         [option.photo for option in options],
         [option.kind for option in options],
@@ -39,11 +43,16 @@ def trials_keep(*, session: int, planned: Sequence[PlannedTrial], may_exist: boo
         [trial.block for trial in planned],
     )
     if connection.vendor == "postgresql":  # a column each, so that there is one statement for any number of trials
-        with connection.cursor() as cursor:
-            cursor.execute(f"{_UNNEST_SQL} {_UNLESS_SQL if may_exist else ''}", [session, *columns])
+        sql = _UNNEST_SQL
+        values: list[Any] = [
+            session,
+            *(f"{{{','.join(map(str, column))}}}" for column in columns),
+        ]  # no word has commas
     else:
-        rows = [(session, *row) for row in zip(*columns, strict=True)]
-        rows_insert(Trial, _COLUMNS, rows, unless=_PLACE if may_exist else ())
+        sql = insert_sql(Trial, _COLUMNS, len(planned))
+        values = [value for row in zip(*columns, strict=True) for value in (session, *row)]
+    with planned_cursor() as cursor:
+        cursor.execute(f"{sql} {_UNLESS_SQL}" if may_exist else sql, values)
 
 
 def trials_complete(*, session: RatingSession) -> None:
@@ -85,16 +94,18 @@ def trials_complete_all() -> int:
 
 
 def _codes_make(count: int) -> list[str]:
-    """Return unguessable words for addresses, as `token_make` gives them, from one draw."""
-    drawn = token_bytes(TOKEN_BYTES * count)
-    return [
-        urlsafe_b64encode(drawn[start : start + TOKEN_BYTES]).decode()[:TOKEN_LENGTH]
-        for start in range(0, len(drawn), TOKEN_BYTES)
-    ]
+    """Return unguessable words for addresses, which begin alike so that an index keeps them in one place.
+
+    What they have in common differs between sessions (48 bits); the rest of each is its own (84 bits).
+    """
+    common = token_urlsafe(_COMMON)[:_COMMON]
+    own = TOKEN_LENGTH - _COMMON
+    drawn = urlsafe_b64encode(token_bytes(count * own)).decode()
+    return [common + drawn[start : start + own] for start in range(0, count * own, own)]
 
 
 _UNNEST_SQL: Final = (
-    f"INSERT INTO {Trial._meta.db_table} ({', '.join(_COLUMNS)}) SELECT %s, * FROM unnest("  # noqa: S608, SLF001 -- names of ours; Django documents it
+    f"INSERT INTO {Trial._meta.db_table} ({', '.join(_COLUMNS)}) SELECT %s::bigint, * FROM unnest("  # noqa: S608, SLF001 -- names of ours; Django documents it
     "%s::smallint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::smallint[])"
 )
 _UNLESS_SQL: Final = f"ON CONFLICT ({', '.join(_PLACE)}) DO NOTHING"

@@ -10,12 +10,18 @@ from django.utils import translation
 
 V = TypeVar("V", bound=Callable[..., HttpResponseBase])
 
-_PREFIX = "/r/"
+_PREFIXES = ("/r/", "/s/")
 
 
 def door(view: V) -> V:
     """Mark a view that asks nothing of cookies, accounts and messages, and proves by itself who may do what."""
-    view.is_door = True  # type: ignore[attr-defined] # a mark of ours
+    view.is_door_for = None  # type: ignore[attr-defined] # a mark of ours
+    return view
+
+
+def door_for_forms(view: V) -> V:
+    """Mark a view that is such a door when a form is sent, and a page like others when it is opened."""
+    view.is_door_for = "POST"  # type: ignore[attr-defined] # a mark of ours
     return view
 
 
@@ -29,13 +35,13 @@ def doors_middleware(
     """
 
     def answered(request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(_PREFIX):
+        if not request.path_info.startswith(_PREFIXES):
             return get_response(request)
         try:
             match = resolve(request.path_info)
         except Resolver404:
             return get_response(request)
-        if not getattr(match.func, "is_door", False):
+        if getattr(match.func, "is_door_for", "") not in (None, request.method):
             return get_response(request)
         request.get_host()
         request.resolver_match = match

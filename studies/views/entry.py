@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from structlog.contextvars import bind_contextvars
 
 from studies.errors import ArrivalInvalid, EvalsiteError, ParticipantElsewhere, StudyFull, StudyNotOpen
-from studies.forms import ConsentForm
+from studies.forms import ConsentForm, consent_read
 from studies.models import Layout, Origin, RatingSession, Recruitment, SessionState, Study
 from studies.models.choices import token_make
 from studies.recruitment import Arrival, Outcome, mturk
@@ -24,6 +24,7 @@ from studies.services.places import place_check, session_check
 from studies.services.prolific import token_check
 from studies.services.recruitment import arrival_count, entry_refresh, ticket_read, ticket_sign
 from studies.services.sessions import origin_verify, session_start
+from studies.views.doors import door_for_forms
 from studies.views.errors import ANSWERS, errors_as_json, errors_as_pages, words_of
 from studies.views.framing import frameable
 from studies.views.language import language_of_study
@@ -36,6 +37,7 @@ OUTCOMES: dict[type[EvalsiteError], Outcome] = {
 """What a panel hears when a rater is turned away."""
 
 
+@door_for_forms
 @csrf_exempt  # Raters have no cookie, so nobody else's page can act for them: a forged form only starts a new session.
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
@@ -140,13 +142,13 @@ def session_begin(
     request: HttpRequest, study: Study, arrival: Arrival | None, *, origin: Origin
 ) -> RatingSession | None:
     """Start a session if the form says that the rater agrees."""
-    form = ConsentForm(request.POST)
-    if not form.is_valid():
+    entry_token = consent_read(request.POST)
+    if entry_token is None:
         return None
     return session_start(
         study=study,
         origin=origin,
-        entry_token=form.cleaned_data["entry_token"],
+        entry_token=entry_token,
         arrival=arrival,
         language=translation.get_language(),
     )

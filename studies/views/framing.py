@@ -4,16 +4,16 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from csp.decorators import csp_replace
+from csp.utils import build_policy
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.clickjacking import xframe_options_exempt
 
 from studies.selectors.recruitment import framed_by
 
-P = ParamSpec("P")
 REDIRECTS = (301, 302, 303, 307, 308)
 """Answers that no frame shows: browsers look at the headers of the page that they lead to."""
 
+P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
@@ -28,9 +28,10 @@ def frameable(view: View[P]) -> View[P]:
         codes = {name: str(kwargs.get(name, "")) for name in ("study_code", "session_code")}
         origins = framed_by(**codes)
         if origins:
-            # Both decorators mark the response, and which marks it gets is known only now.
-            csp_replace({"frame-ancestors": origins})(lambda _: response)(request)
-            xframe_options_exempt(lambda _: response)(request)
+            update = getattr(response, "_csp_update", None)  # what the view itself has had marked
+            policy = build_policy(update=update, replace={"frame-ancestors": origins})
+            response.headers["Content-Security-Policy"] = policy
+            xframe_options_exempt(lambda _: response)(request)  # it marks the response
         return response
 
     return framed

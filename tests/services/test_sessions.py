@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import pytest
 import time_machine
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 from django.utils import timezone
 
 from studies.errors import SessionUnknown, StudyFull, StudyNotOpen, TokenInvalid, TrialNotCurrent, TrialUnknown
@@ -230,6 +231,13 @@ def test_origin_tokens_are_bound_to_their_study_and_cannot_be_changed() -> None:
 def test_an_unknown_session_is_said() -> None:
     with pytest.raises(SessionUnknown, match="open the link to the study once more"):
         session_get(code="nobody")
+
+
+def test_a_photo_that_a_trial_shows_cannot_be_deleted() -> None:
+    trial = session_start(study=make_open_study()).trials.select_related("photo", "pair__sample").get(position=0)
+    assert trial.photo_id == trial.pair.sample.photo_id
+    with pytest.raises(ProtectedError):
+        trial.photo.delete()
 
 
 def test_the_database_refuses_what_a_session_cannot_be() -> None:
