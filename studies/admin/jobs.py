@@ -1,5 +1,6 @@
 """All work of the workers that a researcher may see: one list, one page for each, to stop and to run again."""
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,15 +13,17 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST, require_safe
 from kombu.exceptions import OperationalError
 
-from studies.admin.ownership import OwnedAdmin
+from studies.admin.ownership import OwnedAdmin, researcher_of
+from studies.admin.study_plan import planner_address
 from studies.admin.training_page import MISSING, duration_text
 from studies.errors import EvalsiteError, UploadStateWrong
-from studies.models import Bundle, Origin, PhotoSet, PhotoUpload, SampleUpload, Study, TrainingRun
+from studies.models import Bundle, Origin, PhotoSet, PhotoUpload, PlanCheck, SampleUpload, Study, TrainingRun
 from studies.selectors.jobs import (
     FINISHED_SHOWN,
     Job,
     JobKind,
     bundle_jobs,
+    check_jobs,
     jobs_ordered,
     photo_jobs,
     picture_jobs,
@@ -32,8 +35,10 @@ from studies.services import studies, training
 from studies.services.bundles import bundle_discard, bundle_order
 from studies.services.incoming import upload_again, upload_stop
 from studies.services.photo_uploads import photo_upload_discard
+from studies.services.plan_checks import check_again, check_discard
 from studies.services.uploads import upload_discard
-from studies.tasks import bundle_make, photo_uploads_enqueue, samples_plan, training_enqueue, upload_check
+from studies.statistics.study_plan import PlanQuestion
+from studies.tasks import bundle_make, photo_uploads_enqueue, plan_check, samples_plan, training_enqueue, upload_check
 
 POLL_MS = 2_000
 
@@ -43,6 +48,7 @@ KINDS = {
     JobKind.PHOTOS: "photos",
     JobKind.PICTURES: "pictures",
     JobKind.BUNDLES: "bundle",
+    JobKind.CHECKS: "plan",
 }
 PAGES = {
     JobKind.TRAINING: "admin:studies_trainingrun_change",
@@ -51,7 +57,7 @@ PAGES = {
     JobKind.PICTURES: "admin:studies_study_pictures",
     JobKind.BUNDLES: "admin:studies_study_results",
 }
-"""Where what a job makes is shown."""
+"""Where what a job makes is shown; the check of a plan is on the planner's page, whose address has the question."""
 
 
 class Row(NamedTuple):
@@ -175,6 +181,7 @@ class JobsDoor:
             .select_related("condition__study")
             .order_by("-pk"),
             JobKind.BUNDLES: Bundle.objects.filter(study__in=own).select_related("study").order_by("-ordered_at"),
+            JobKind.CHECKS: PlanCheck.objects.filter(owner=researcher_of(request)).order_by("-pk"),
         }
 
     def _jobs(self, request: HttpRequest) -> list[Job]:
@@ -193,6 +200,8 @@ class JobsDoor:
 
     def _owns(self, request: HttpRequest, subject: Model) -> bool:
         """Tell whether somebody may change what the job belongs to."""
+        if isinstance(subject, PlanCheck):
+            return subject.owner == request.user
         belongs: Model = subject
         if isinstance(subject, PhotoUpload):
             belongs = subject.photo_set
@@ -211,6 +220,7 @@ MAKERS: dict[JobKind, Callable[..., list[Job]]] = {
     JobKind.PHOTOS: photo_jobs,
     JobKind.PICTURES: picture_jobs,
     JobKind.BUNDLES: bundle_jobs,
+    JobKind.CHECKS: check_jobs,
 }
 
 
@@ -223,6 +233,9 @@ def _stop(_job: Job, subject: Any) -> str:
     elif isinstance(subject, Bundle):
         bundle_discard(bundle=subject)
         return "Called the bundle off; it can be prepared on the results page."
+    elif isinstance(subject, PlanCheck):
+        check_discard(check=subject)
+        return "Called the check off; the plan can be checked again on its page."
     else:
         upload_stop(upload=subject)
     return "Stopped it; what was made stays."
@@ -235,6 +248,10 @@ def _again(_job: Job, subject: Any) -> str:
     elif isinstance(subject, Study):
         studies.study_prepare(study=subject)
         samples_plan.delay_on_commit(subject.pk)
+    elif isinstance(subject, PlanCheck):
+        check_again(check=subject)
+        plan_check.delay_on_commit(subject.pk)
+        return "Handed it to the workers again; it begins anew."
     elif isinstance(subject, Bundle):
         bundle_make.delay_on_commit(bundle_order(study=subject.study, origin=Origin(subject.origin)).pk)
     else:
@@ -252,6 +269,9 @@ def _discard(job: Job, subject: Any) -> str:
     if isinstance(subject, Bundle):
         bundle_discard(bundle=subject)
         return "Let the bundle go; it can be prepared anew on the results page."
+    if isinstance(subject, PlanCheck):
+        check_discard(check=subject)
+        return "Let the check go; the plan can be checked again on its page."
     if isinstance(subject, PhotoUpload):
         photo_upload_discard(upload=subject)
     else:
@@ -278,8 +298,15 @@ def row_of(job: Job) -> Row:
         duration_text(job.left_s) if job.left_s is not None else MISSING,
         "\n".join(job.log),
         reverse("admin:studies_job", args=[job.kind.value, job.pk]),
-        reverse(PAGES[job.kind], args=job.belongs),
+        _shown(job),
     )
+
+
+def _shown(job: Job) -> str:
+    """Return the address of the page that shows what a job makes."""
+    if job.kind == JobKind.CHECKS:
+        return planner_address(PlanQuestion(**json.loads(str(job.belongs[0]))))
+    return reverse(PAGES[job.kind], args=job.belongs)
 
 
 def version(jobs: list[Job]) -> str:

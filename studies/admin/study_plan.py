@@ -90,6 +90,13 @@ def planner_view(request: HttpRequest, *, model_admin: OwnedAdmin) -> HttpRespon
     return model_admin.page(request, "plan/page", context)
 
 
+def planner_address(question: PlanQuestion) -> str:
+    """Return the address of the page without a study that shows a question, with its answer and its check."""
+    form = PlanForm(question=question)
+    query = urlencode({name: form[name].value() for name in form.fields})
+    return f"{reverse('admin:studies_study_planner')}?{query}#check"
+
+
 def planner_answer_view(request: HttpRequest) -> HttpResponse:
     """Answer what is typed in the form that belongs to no study."""
     form = PlanForm(request.GET, question=USUAL)

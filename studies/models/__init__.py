@@ -12,6 +12,7 @@ from studies.models.rater import ENDED, FINISHED, Origin, Rater, RatingSession, 
 from studies.models.recruitment import ArrivalCount, PanelEntry, Recruitment, Withdrawal
 from studies.models.researcher import AccountRole, Researcher
 from studies.models.sample import Sample, SampleStatus
+from studies.models.sampling_claim import SamplingClaim
 from studies.models.setup import StudySetup
 from studies.models.sharing import PublicLink
 from studies.models.sign_in import SignInAttempt, SignInSubject
@@ -77,6 +78,7 @@ __all__ = [
     "Sample",
     "SampleStatus",
     "SampleUpload",
+    "SamplingClaim",
     "Saw",
     "SessionState",
     "Side",

@@ -26,6 +26,7 @@ class PlanCheck(models.Model):
     found = models.JSONField(null=True, blank=True)
     reason = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    heard_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         """Rules and order."""

@@ -143,3 +143,13 @@ def _level(alpha: float) -> str:
 def listed(items: Sequence[str]) -> list[str]:
     """Return items as the lines of a list in plain text."""
     return [f"  - {item}{'.' if place == len(items) - 1 else ';'}" for place, item in enumerate(items)]
+
+
+def goal_phrase(question: PlanQuestion) -> str:
+    """Return in a few words what a plan is to find out, such as "25 % to within 5 points"."""
+    rate, target = percent(question.rate), percent(question.target)
+    return {
+        "half_width": f"{rate} % to within {target} points",
+        "difference": f"{rate} % against {target} %",
+        "equivalence": f"{rate} % as 50 % to within {target} points",
+    }[question.goal]

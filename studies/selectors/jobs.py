@@ -1,23 +1,28 @@
-"""All work of the workers in one form: training, sampling, uploads of photos and of pictures made elsewhere, bundles.
+"""All work of the workers in one form: training, samples, uploads of photos and of pictures made elsewhere, and more.
 
 There is no table of jobs: each kind keeps how far it is where it keeps what it makes, and that is read here.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.db.models import Avg, Count, Max, Q, QuerySet
+from django.utils import timezone
 
 from studies.models import (
     About,
     Bundle,
     BundleState,
     PhotoUpload,
+    PlanCheck,
+    PlanCheckState,
     Sample,
     SampleStatus,
     SampleUpload,
+    SamplingClaim,
     Study,
     StudyEvent,
     StudyState,
@@ -26,8 +31,11 @@ from studies.models import (
     Upload,
     UploadState,
 )
-from studies.selectors.training import is_interrupted, progress_read
-from studies.selectors.uploads import can_run_again, is_silent
+from studies.reports.plan_text import goal_phrase, simulated_sentence
+from studies.selectors.training import STALE_S, is_interrupted, progress_read
+from studies.selectors.uploads import SILENT_S, can_run_again, is_silent
+from studies.statistics.plan_check import Simulated
+from studies.statistics.study_plan import PlanQuestion
 
 LOG_LINES = 40
 FINISHED_SHOWN = 50
@@ -42,6 +50,7 @@ class JobKind(StrEnum):
     PHOTOS = "photos"
     PICTURES = "pictures"
     BUNDLES = "bundles"
+    CHECKS = "checks"
 
 
 class JobState(StrEnum):
@@ -67,7 +76,8 @@ class Job:
     Attributes:
         kind: What it makes.
         pk: Of the run, the study or the upload.
-        belongs: Keys of the page that shows what it makes: run, study, photo set, or study and condition.
+        belongs: Keys of the page that shows what it makes: run, study, photo set, or study and condition; of the check
+            of a plan its question as JSON.
         title: What it makes, for people.
         state: Where it stands.
         done: How much of it.
@@ -145,7 +155,7 @@ def sampling_studies(studies: QuerySet[Study]) -> QuerySet[Study]:
 
 
 def sampling_jobs(studies: Iterable[Study], *, has_log: bool = False) -> list[Job]:
-    """Return the making of the samples of studies as jobs, in three queries for all of them."""
+    """Return the making of the samples of studies as jobs, in four queries for all of them."""
     found = list(studies)
     rows = (
         Sample.objects.filter(condition__study__in=found)
@@ -165,6 +175,9 @@ def sampling_jobs(studies: Iterable[Study], *, has_log: bool = False) -> list[Jo
     failures = Sample.objects.filter(condition__study__in=found, status=SampleStatus.FAILED)
     for study, reason in failures.values_list("condition__study", "reason").distinct().order_by("reason"):
         reasons.setdefault(study, []).append(reason)
+    claims = SamplingClaim.objects.filter(study__in=found).values_list("study").annotate(last=Max("heard_at"))
+    gone_before = timezone.now() - timedelta(seconds=STALE_S)
+    gone = {study for study, heard_at in claims if heard_at < gone_before}
     steps = StudyEvent.objects.filter(study__in=found, about__in=[About.STEP, About.JOB])
     moments = dict(steps.values_list("study").annotate(at=Max("at")).order_by())
     return [
@@ -172,6 +185,7 @@ def sampling_jobs(studies: Iterable[Study], *, has_log: bool = False) -> list[Jo
             study,
             conditions.get(study.pk, []),
             reasons.get(study.pk, []),
+            is_gone=study.pk in gone,
             at=moments.get(study.pk, study.created_at),
             events=tuple(f"{event.at:%d %b %H:%M:%S}  {event.sentence}" for event in steps.filter(study=study))
             if has_log
@@ -198,7 +212,7 @@ class _Made:
 
 
 def _sampling_job(
-    study: Study, conditions: list[_Made], reasons: list[str], *, at: datetime, events: tuple[str, ...]
+    study: Study, conditions: list[_Made], reasons: list[str], *, is_gone: bool, at: datetime, events: tuple[str, ...]
 ) -> Job:
     pending, ready, failed = (
         sum(getattr(made, name) for made in conditions) for name in ("pending", "ready", "failed")
@@ -209,6 +223,8 @@ def _sampling_job(
     match study.state:
         case StudyState.PREPARING if failed and not pending:
             state = JobState.FAILED
+        case StudyState.PREPARING if is_gone:
+            state = JobState.INTERRUPTED
         case StudyState.PREPARING:
             state = JobState.RUNNING if ready else JobState.WAITING
         case StudyState.DRAFT:
@@ -327,6 +343,45 @@ def bundle_jobs(bundles: Iterable[Bundle]) -> list[Job]:
         )
         for bundle in bundles
     ]
+
+
+_CHECK_STATES = {
+    PlanCheckState.WAITING: JobState.WAITING,
+    PlanCheckState.RUNNING: JobState.RUNNING,
+    PlanCheckState.DONE: JobState.FINISHED,
+    PlanCheckState.FAILED: JobState.FAILED,
+}
+
+
+def check_jobs(checks: Iterable[PlanCheck]) -> list[Job]:
+    """Return checks of plans by simulation as jobs."""
+    return [_check_job(check) for check in checks]
+
+
+def _check_job(check: PlanCheck) -> Job:
+    heard_at = check.heard_at or check.created_at
+    is_gone = check.state == PlanCheckState.RUNNING and timezone.now() - heard_at > timedelta(seconds=SILENT_S)
+    state = JobState.INTERRUPTED if is_gone else _CHECK_STATES[PlanCheckState(check.state)]
+    question = PlanQuestion(**check.question)
+    is_over = state in (JobState.FINISHED, JobState.FAILED)
+    return Job(
+        kind=JobKind.CHECKS,
+        pk=check.pk,
+        belongs=(json.dumps(check.question),),
+        title=f"Check of a plan: {goal_phrase(question)}",
+        state=state,
+        done=check.studies_done,
+        total=check.studies_wanted,
+        unit="simulated studies",
+        a_second=None,
+        left_s=None,
+        reason=check.reason,
+        at=check.created_at,
+        log=(simulated_sentence(question, Simulated(**check.found)),) if check.found else (),
+        can_stop=not is_over,
+        can_run_again=is_gone or state == JobState.FAILED,
+        can_discard=is_over,
+    )
 
 
 def jobs_ordered(jobs: Iterable[Job]) -> list[Job]:

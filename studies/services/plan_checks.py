@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 from django.db.models import Q
+from django.utils import timezone
 
 from studies.models import PlanCheck, PlanCheckState, Researcher
 from studies.statistics.plan_check import Simulated
@@ -42,7 +43,7 @@ def check_run(*, key: int, longest_s: float = LONGEST_S) -> None:
     if check is None:
         return
     row = PlanCheck.objects.filter(pk=key)
-    row.update(state=PlanCheckState.RUNNING, studies_done=0)
+    row.update(state=PlanCheckState.RUNNING, studies_done=0, heard_at=timezone.now())
     deadline = time.monotonic() + longest_s
     rng = np.random.default_rng(check.seed)
     found: Simulated | None = None
@@ -52,8 +53,20 @@ def check_run(*, key: int, longest_s: float = LONGEST_S) -> None:
             left = check.studies_wanted - (found.n_studies if found else 0)
             batch = answer.simulate(min(BATCH, left), rng=rng)
             found = batch if found is None else found.joined(batch)
-            row.update(studies_done=found.n_studies)
+            row.update(studies_done=found.n_studies, heard_at=timezone.now())
     except ValueError as error:
         row.update(state=PlanCheckState.FAILED, reason=f"It cannot be simulated: {error}.")
         return
     row.update(state=PlanCheckState.DONE, found=dataclasses.asdict(found))
+
+
+def check_again(*, check: PlanCheck) -> None:
+    """Let a check wait for a worker again, which begins it anew; the caller enqueues it."""
+    PlanCheck.objects.filter(pk=check.pk).update(
+        state=PlanCheckState.WAITING, studies_done=0, found=None, reason="", heard_at=None
+    )
+
+
+def check_discard(*, check: PlanCheck) -> None:
+    """Let a check go; a worker that has it finds nothing to write to."""
+    check.delete()

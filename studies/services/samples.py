@@ -3,21 +3,25 @@
 import contextlib
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from studies import images, methods
 from studies.errors import EvalsiteError
 from studies.evaluation.measure import fidelity_figures
-from studies.models import About, Change, Condition, Photo, Sample, SampleStatus, Study, StudyState
+from studies.models import About, Change, Condition, Photo, Sample, SampleStatus, SamplingClaim, Study, StudyState
 from studies.models.files import file_delete_on_commit
 from studies.selectors.pictures import bank_get, pictures_read
 from studies.selectors.results import FIDELITY
+from studies.selectors.training import STALE_S
 from studies.selectors.uploads import pictures_digest, uploaded_get
 from studies.services.events import event_record
 from studies.services.pairs import pairs_build
@@ -26,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64
 """Samples made together, by one task."""
+
+HEARTBEAT_S = 10.0
+"""So often a worker that makes samples gives a sign of life."""
 
 CHUNK_PIXELS = CHUNK * 256**2
 """Most pixels of samples made together: of large pictures fewer fit in memory."""
@@ -45,6 +52,7 @@ def samples_plan(*, study: Study) -> list[list[int]]:
     with transaction.atomic():
         if Study.objects.select_for_update().get(pk=study.pk).state != StudyState.PREPARING:
             return []
+        SamplingClaim.objects.filter(study=study, heard_at__lt=timezone.now() - timedelta(seconds=STALE_S)).delete()
         photos = list(Photo.objects.filter(study_photos__study=study).order_by("pk"))
         Sample.objects.bulk_create(
             [
@@ -106,7 +114,37 @@ def samples_generate(*, keys: Sequence[int]) -> int:
         .order_by("condition", "pk")
     )
     conditions = {sample.condition_id for sample in samples}
-    return sum(_batch_make([s for s in samples if s.condition_id == condition]) for condition in sorted(conditions))
+    if not samples:
+        return 0
+    with _claimed(study_pk=samples[0].condition.study_id):
+        return sum(_batch_make([s for s in samples if s.condition_id == condition]) for condition in sorted(conditions))
+
+
+@contextlib.contextmanager
+def _claimed(*, study_pk: int) -> Iterator[None]:
+    """Say that a worker makes samples of a study while the block runs, with a sign of life now and then.
+
+    That is done beside the sampling, since a batch may take minutes.
+    """
+    claim = SamplingClaim.objects.create(study_id=study_pk, heard_at=timezone.now())
+    mine, done = SamplingClaim.objects.filter(pk=claim.pk), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(HEARTBEAT_S):
+            try:
+                mine.update(heard_at=timezone.now())
+            except DatabaseError:
+                logger.warning("The database is away while samples are made", exc_info=True)
+        connection.close()
+
+    thread = threading.Thread(target=watch, name=f"watch-samples-{study_pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        mine.delete()
 
 
 def upscaler_load(condition: Condition) -> methods.Upscaler:

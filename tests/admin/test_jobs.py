@@ -1,5 +1,6 @@
 """All work of the workers in one list: what each job says of itself, and that it can be stopped and run again."""
 
+import html
 import io
 import re
 from datetime import timedelta
@@ -16,21 +17,26 @@ from studies.models import (
     BundleState,
     Origin,
     PhotoUpload,
+    PlanCheck,
+    PlanCheckState,
     Researcher,
     Sample,
     SampleStatus,
     SampleUpload,
+    SamplingClaim,
     Study,
     StudyState,
     TrainingRun,
     UploadState,
 )
-from studies.selectors.jobs import JobState, jobs_ordered, photo_jobs, sampling_jobs, training_jobs
+from studies.selectors.jobs import JobState, check_jobs, jobs_ordered, photo_jobs, sampling_jobs, training_jobs
 from studies.services import photo_uploads, samples
 from studies.services.bundles import bundle_order
 from studies.services.photo_uploads import photo_upload_run, photo_uploads_begin
+from studies.services.plan_checks import check_begin
 from studies.services.studies import ConditionSpec, study_prepare
 from studies.services.uploads import upload_begin
+from studies.statistics.study_plan import PlanQuestion
 from tests.factories import make_photo_set, make_picture, make_researcher, make_small_study, png_bytes
 from tests.training import in_state, make_run, progress_write
 
@@ -41,7 +47,10 @@ pytestmark = pytest.mark.django_db
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note what is sent to the workers, which are away."""
     names: list[str] = []
-    for task in (tasks.samples_plan, tasks.photo_upload_run, tasks.upload_check, tasks.training_run, tasks.bundle_make):
+    for task in (
+        *(tasks.samples_plan, tasks.photo_upload_run, tasks.upload_check, tasks.training_run, tasks.bundle_make),
+        tasks.plan_check,
+    ):
         name = str(task.name).rpartition(".")[2]
         for way in ("delay_on_commit", "apply_async_on_commit"):
             monkeypatch.setattr(task, way, lambda *_args, _name=name, **_options: names.append(_name))
@@ -246,6 +255,75 @@ def test_worker_that_is_silent_leaves_an_interrupted_job(researcher: Researcher)
     TrainingRun.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=6))
     run.refresh_from_db()
     assert training_jobs([run])[0].state == JobState.INTERRUPTED
+
+
+def test_worker_that_dies_while_it_samples_leaves_an_interrupted_job_until_the_next_goes_on(
+    client: Client, researcher: Researcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_preparing(researcher)
+    chunks = samples.samples_plan(study=study)
+    claims: list[int] = []
+    make = samples._batch_make
+
+    def watched(batch: list[Sample]) -> int:
+        claims.append(SamplingClaim.objects.filter(study=study).count())
+        return make(batch)
+
+    monkeypatch.setattr(samples, "_batch_make", watched)
+    samples.samples_generate(keys=chunks[0])
+    assert (claims, SamplingClaim.objects.filter(study=study).count()) == ([1], 0)
+    dead = SamplingClaim.objects.create(study=study, heard_at=timezone.now() - timedelta(minutes=2))
+    (job,) = sampling_jobs([study])
+    assert (job.state, job.is_alive, job.can_run_again) == (JobState.INTERRUPTED, True, True)
+    text = page(client, "samples", study.pk)
+    assert "Its worker has not been heard of for some time. What was made is safe." in text
+    assert "The next worker that starts goes on by itself" in text
+    SamplingClaim.objects.create(study=study, heard_at=timezone.now())
+    (job,) = sampling_jobs([study])
+    assert job.state == JobState.RUNNING, "another worker goes on"
+    samples.samples_plan(study=study)
+    assert not SamplingClaim.objects.filter(pk=dead.pk).exists()
+    assert SamplingClaim.objects.filter(study=study).count() == 1
+
+
+def test_check_of_a_plan_is_listed_interrupted_run_again_and_put_away(
+    client: Client, researcher: Researcher, sent: list[str]
+) -> None:
+    question = PlanQuestion(goal="half_width", target=0.07, rate=0.29, n_photos=60, exclusion_rate=0.1)
+    check = check_begin(owner=researcher, question=question, studies=20)
+    check_begin(owner=make_researcher(), question=question, studies=40)
+    text = page(client)
+    assert text.count("Check of a plan: 29 % to within 7 points") == 1
+    assert "waiting" in text
+    PlanCheck.objects.update(state=PlanCheckState.RUNNING, heard_at=timezone.now() - timedelta(minutes=6))
+    check.refresh_from_db()
+    (job,) = check_jobs([check])
+    assert (job.state, job.can_run_again, job.can_stop) == (JobState.INTERRUPTED, True, True)
+    assert "The next worker that starts begins it anew by itself" in page(client, "checks", check.pk)
+    assert "it begins anew" in act(client, "checks", check.pk, "again")
+    assert sent == ["plan_check"]
+    tasks.plan_check(check.pk)
+    check.refresh_from_db()
+    (job,) = check_jobs([check])
+    assert (job.state, job.done, job.total) == (JobState.FINISHED, 20, 20)
+    assert "In 20 simulated studies" in page(client, "checks", check.pk).split(" Log ")[-1]
+    shown = re.findall(r'href="(/admin/studies/study/plan/[^"]*)"', client_text(client, check))
+    assert "In 20 simulated studies" in client.get(html.unescape(shown[0])).content.decode()
+    act(client, "checks", check.pk, "discard")
+    assert [left.owner for left in PlanCheck.objects.all()] != [researcher]
+    assert PlanCheck.objects.count() == 1
+
+
+def test_check_of_a_plan_that_waits_is_called_off(client: Client, researcher: Researcher) -> None:
+    question = PlanQuestion(goal="equivalence", target=0.05, rate=0.5, n_photos=100)
+    check = check_begin(owner=researcher, question=question)
+    assert "50 % as 50 % to within 5 points" in page(client)
+    assert "Called the check off" in act(client, "checks", check.pk, "stop")
+    assert not PlanCheck.objects.exists()
+
+
+def client_text(client: Client, check: PlanCheck) -> str:
+    return client.get(reverse("admin:studies_job", args=["checks", check.pk])).content.decode()
 
 
 def test_queries_do_not_grow_with_the_jobs(
