@@ -168,7 +168,12 @@ def worker_command(queues: str, name: str) -> list[str]:
 
 @contextmanager
 def serving(
-    environment: Mapping[str, str], *, logs: Path, workers: Mapping[str, str], has_operator: bool = False
+    environment: Mapping[str, str],
+    *,
+    logs: Path,
+    workers: Mapping[str, str],
+    has_operator: bool = False,
+    also_at: str = "",
 ) -> Iterator[Site]:
     """Serve a site by gunicorn and Celery workers.
 
@@ -177,6 +182,7 @@ def serving(
         logs: Folder for what they write.
         workers: Queues of each worker, by its name.
         has_operator: Whether the site is there already, with its operator.
+        also_at: Another address for gunicorn to listen at, as `unix:/run/web.sock`.
     """
     python("manage.py", "migrate", "--verbosity", "0", environment=environment)
     python("manage.py", "collectstatic", "--no-input", "--verbosity", "0", environment=environment)
@@ -192,7 +198,10 @@ def serving(
         str(ROOT / "deploy" / "gunicorn.conf.py"),
     ]
     with ExitStack() as stack:
-        bound = {**environment, "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}"}
+        bound = {
+            **environment,
+            "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}" + (f" --bind {also_at}" if also_at else ""),
+        }
         server = stack.enter_context(running(gunicorn, log=logs / "gunicorn.log", environment=bound))
         for name, queues in workers.items():
             log = logs / f"{name}.log"

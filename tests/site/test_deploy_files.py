@@ -43,6 +43,8 @@ def test_compose_file_serves_and_works_every_queue(settings: Any) -> None:
     commands = [service.get("command", []) for service in services.values()]
     worked = {command[command.index("-Q") + 1] for command in commands if "-Q" in command}
     assert worked == set(settings.CELERY_TASK_QUEUES)
+    first = " ".join(services["migrate"]["command"])  # static files are in the volume: no image brings them
+    assert first.index("manage.py migrate") < first.index("manage.py collectstatic")
     for service in services.values():
         assert {volume.partition(":")[0] for volume in service.get("volumes", [])} <= set(compose["volumes"])
         assert set(service.get("depends_on", {})) <= set(services)
