@@ -1,10 +1,9 @@
 """Workers are killed at the worst points of sampling and of training: the next one makes it whole, once."""
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +11,16 @@ import pytest
 from PIL import Image
 
 from studies import images
-from tests.site.parts import ROOT, environment_of, python, wait_until
+from tests.site.parts import ROOT, wait_until
+from tests.worker.embedded import Embedded
 
 PREPARE = """
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from studies.models import StudyState
 from studies.services.studies import study_prepare
 from tests.factories import make_small_study
 study_prepare(study=make_small_study(state=StudyState.DRAFT))
 """
 TRAIN = """
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from studies.tasks import training_enqueue
 from tests.training import make_run
 training_enqueue(make_run(steps={steps}, validate_every=100))
@@ -34,32 +28,23 @@ training_enqueue(make_run(steps={steps}, validate_every=100))
 STEPS = 600
 
 
-class Site:
-    """An embedded site without pages: a folder, its database, and workers that die."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = environment_of(folder, EVALSITE_LOG_LEVEL="WARNING")
-
-    def ask(self, question: str) -> list[tuple[object, ...]]:
-        """Ask the database."""
-        with closing(sqlite3.connect(self.folder / "evalsite.sqlite3", timeout=30)) as connection:
-            return connection.execute(question).fetchall()
+class Site(Embedded):
+    """An embedded site whose workers die."""
 
     @contextmanager
     def workers(self, queues: str, *points: str) -> Iterator[None]:
         """Start workers that are killed at their points, and at last one that lives, while the block runs."""
         command = [sys.executable, "-m", "tests.faults.dying", queues, *points]
-        with (self.folder / "workers.log").open("wb") as log:
+        with self.log.open("wb") as log:
             process = subprocess.Popen(
                 command, env=self.environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
             )
         try:
             yield
-            said = (self.folder / "workers.log").read_text()
+            said = self.said
             assert [point for point in points if f"died {point}\n" not in said] == []
         except BaseException:
-            print((self.folder / "workers.log").read_text()[-6000:])
+            print(self.said[-6000:])
             raise
         finally:
             subprocess.run(["kill", "-KILL", "--", f"-{process.pid}"])
@@ -78,7 +63,7 @@ def test_samples_are_whole_and_single_after_workers_were_killed(tmp_path: Path, 
         "studies.services.samples.pairs_build+",  # in the middle of a transaction
     )
     site = Site(tmp_path)
-    python("-c", PREPARE, environment=site.environment)
+    site.make(PREPARE)
     with site.workers("celery,training", *points):
         wait_until(lambda: site.ask("SELECT state FROM studies_study") == [("ready",)], what="The preparation")
     samples = site.ask("SELECT condition_id, photo_id, picture, sha256 FROM studies_sample WHERE status = 'ready'")
@@ -108,7 +93,7 @@ def test_training_comes_to_its_end_after_workers_were_killed(tmp_path: Path, not
         "studies.services.training._checkpoint_publish+",  # the checkpoint is there, the row does not know
     )
     site = Site(tmp_path)
-    python("-c", TRAIN.format(steps=STEPS), environment=site.environment)
+    site.make(TRAIN.format(steps=STEPS))
     with site.workers("celery,training", *points):
         state = "SELECT state, step, claim, reason FROM studies_trainingrun"
         wait_until(lambda: site.ask(state)[0][0] not in {"queued", "running"}, what="The training")

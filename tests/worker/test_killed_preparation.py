@@ -1,22 +1,12 @@
 """A worker is killed while it makes samples: the next one makes what is missing, and nothing a second time."""
 
-import os
-import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.worker.test_worker import WORKER
+from tests.worker.embedded import Embedded
 
 MAKE = """
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from studies import tasks
 from studies.models import StudyState
 from studies.services.studies import ConditionSpec, study_prepare
@@ -27,9 +17,6 @@ study_prepare(study=study)
 tasks.samples_plan.delay(study.pk)
 """
 LOOK = """
-import django; django.setup()
-from pathlib import Path
-from django.conf import settings
 from studies.images import sha256_of
 from studies.models import Sample, Study
 from studies.selectors.pictures import picture_read
@@ -37,49 +24,23 @@ ready = Sample.objects.filter(status="ready")
 whole = sum(sha256_of(picture_read(sample.picture)) == sample.sha256 for sample in ready)
 print(Study.objects.get().state, whole, ready.count(), Sample.objects.count(), *sorted(s.picture.name for s in ready))
 """
+READY = "select count(*) from studies_sample where status = 'ready'"
 
 
 @pytest.mark.slow
 @pytest.mark.worker
 def test_samples_outlive_a_worker_that_is_killed(tmp_path: Path) -> None:
-    environment = os.environ | {"EVALSITE_DATA_DIR": str(tmp_path), "EVALSITE_LOG_LEVEL": "WARNING"}
-
-    def python(program: str) -> list[str]:
-        command = [sys.executable, "-c", program]
-        return subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout.split()
-
-    @contextmanager
-    def worker() -> "Iterator[subprocess.Popen[bytes]]":
-        with (tmp_path / "log").open("a") as log:
-            process = subprocess.Popen(WORKER, env=environment, stdout=log, stderr=log)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-    def wait(process: "subprocess.Popen[bytes]", until: Callable[[int], bool]) -> None:
-        deadline = time.monotonic() + 120
-        query = "select count(*) from studies_sample where status = 'ready'"
-        with closing(sqlite3.connect(tmp_path / "evalsite.sqlite3")) as database:
-            while not until(database.execute(query).fetchone()[0]):
-                assert process.poll() is None, (tmp_path / "log").read_text()
-                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-                time.sleep(0.005)
-
-    python(MAKE)
-    with worker() as first:
-        wait(first, lambda ready: ready > 0)
-    state, whole, ready, total, *kept = python(LOOK)
+    site = Embedded(tmp_path)
+    site.make(MAKE)
+    with site.worker() as first:
+        site.wait(first, lambda: site.ask(READY) != [(0,)])
+    state, whole, ready, total, *kept = site.python(LOOK)
     assert state == "preparing"
     assert 0 < int(ready) < int(total)
     assert whole == ready
-    with worker() as second:
-        wait(second, lambda ready: ready == int(total))
-        deadline = time.monotonic() + 60
-        while python(LOOK)[0] != "ready":
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-    state, whole, ready, again, *pictures = python(LOOK)
+    with site.worker() as second:
+        site.wait(second, lambda: site.ask("select state from studies_study") == [("ready",)])
+    state, whole, ready, again, *pictures = site.python(LOOK)
     assert (state, whole, ready, again) == ("ready", total, total, total)
     assert set(kept) < set(pictures)  # what was made before was not made anew
     assert len(set(pictures)) == int(total)

@@ -1,28 +1,19 @@
 """Real workers train a run: one is asked to stop, the next one is killed, and the last one brings it to its end."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.worker.test_worker import WORKER
+from tests.worker.embedded import Embedded
 
 MAKE = """
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from studies.tasks import training_enqueue
 from tests.training import make_run
 training_enqueue(make_run(steps={steps}, validate_every={steps}))
 """
 LOOK = """
-import django; django.setup()
 from studies.models import TrainingRun
 run = TrainingRun.objects.get()
 print(run.state, run.step, bool(run.claim), run.checkpoint_path.is_file())
@@ -33,34 +24,13 @@ STEPS = 1_500
 @pytest.mark.slow
 @pytest.mark.worker
 def test_run_outlives_its_workers(tmp_path: Path) -> None:
-    environment = os.environ | {"EVALSITE_DATA_DIR": str(tmp_path), "EVALSITE_LOG_LEVEL": "WARNING"}
+    site = Embedded(tmp_path)
 
-    def python(program: str) -> list[str]:
-        command = [sys.executable, "-c", program]
-        return subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout.split()
-
-    @contextmanager
-    def worker() -> "Iterator[subprocess.Popen[bytes]]":
-        with (tmp_path / "log").open("a") as log:
-            process = subprocess.Popen([*WORKER, "-Q", "celery,training"], env=environment, stdout=log, stderr=log)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-    def wait(process: "subprocess.Popen[bytes]", until: Callable[[list[str]], bool]) -> None:
-        """Wait for the lines of the run's progress, which is quicker than to ask the database."""
-        deadline = time.monotonic() + 120
-        while True:
-            lines = [
-                line for path in tmp_path.glob("training/*/progress.jsonl") for line in path.read_text().split("\n")
-            ]
-            if until(lines):
-                return
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline, (lines[-3:], (tmp_path / "log").read_text())
-            time.sleep(0.05)
+    def told(until: Callable[[list[str]], bool]) -> Callable[[], bool]:
+        """Look at the lines of the run's progress, which is quicker than to ask the database."""
+        return lambda: until(
+            [line for path in tmp_path.glob("training/*/progress.jsonl") for line in path.read_text().split("\n")]
+        )
 
     def trains_for_the(time: int) -> Callable[[list[str]], bool]:
         def trains(lines: list[str]) -> bool:
@@ -69,26 +39,26 @@ def test_run_outlives_its_workers(tmp_path: Path) -> None:
 
         return trains
 
-    python(MAKE.format(steps=STEPS))
-    assert python(LOOK) == ["queued", "0", "False", "False"]
+    site.make(MAKE.format(steps=STEPS))
+    assert site.python(LOOK) == ["queued", "0", "False", "False"]
 
-    with worker() as first:
-        wait(first, trains_for_the(1))
+    with site.worker("celery,training") as first:
+        site.wait(first, told(trains_for_the(1)), every_s=0.05)
         first.send_signal(signal.SIGTERM)
         assert first.wait(30) == 0
-    state, kept, is_claimed, _ = python(LOOK)
-    assert (state, is_claimed) == ("queued", "False"), (tmp_path / "log").read_text()
+    state, kept, is_claimed, _ = site.python(LOOK)
+    assert (state, is_claimed) == ("queued", "False"), site.said
     assert 0 < int(kept) < STEPS
 
-    with worker() as second:
-        wait(second, trains_for_the(2))
+    with site.worker("celery,training") as second:
+        site.wait(second, told(trains_for_the(2)), every_s=0.05)
         second.kill()
         second.wait()
-    state, _, is_claimed, _ = python(LOOK)
+    state, _, is_claimed, _ = site.python(LOOK)
     assert (state, is_claimed) == ("running", "True")
 
-    with worker() as third:
-        wait(third, lambda lines: "Finished" in lines[-2])
+    with site.worker("celery,training") as third:
+        site.wait(third, told(lambda lines: any("Finished" in line for line in lines[-2:])), every_s=0.05)
         third.send_signal(signal.SIGTERM)
         assert third.wait(30) == 0
-    assert python(LOOK) == ["finished", str(STEPS), "False", "True"], (tmp_path / "log").read_text()
+    assert site.python(LOOK) == ["finished", str(STEPS), "False", "True"], site.said

@@ -1,24 +1,14 @@
 """A worker is killed while it checks an upload of photos: the next one loses and doubles nothing."""
 
-import os
-import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.worker.test_worker import WORKER
+from tests.worker.embedded import Embedded
 
 PHOTOS = 40
 MAKE = f"""
 import io
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from studies import tasks
 from studies.services.photo_uploads import photo_uploads_begin
 from tests.factories import make_photo_set, make_picture, png_bytes
@@ -27,7 +17,6 @@ files = [(f"{{i}}.png", io.BytesIO(png_bytes(make_picture(size=600, seed=i)))) f
 tasks.photo_uploads_enqueue(photo_uploads_begin(photo_set=photo_set, files=files))
 """
 LOOK = """
-import django; django.setup()
 from pathlib import Path
 from django.conf import settings
 from studies.models import Photo, PhotoUpload
@@ -41,35 +30,11 @@ print(upload.state, upload.added, Photo.objects.count(), upload.findings, named 
 @pytest.mark.slow
 @pytest.mark.worker
 def test_an_upload_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
-    environment = os.environ | {"EVALSITE_DATA_DIR": str(tmp_path), "EVALSITE_LOG_LEVEL": "WARNING"}
-
-    def python(program: str) -> str:
-        command = [sys.executable, "-c", program]
-        return subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout.strip()
-
-    @contextmanager
-    def worker() -> "Iterator[subprocess.Popen[bytes]]":
-        with (tmp_path / "log").open("a") as log:
-            process = subprocess.Popen(WORKER, env=environment, stdout=log, stderr=log)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-    def wait(process: "subprocess.Popen[bytes]", until: Callable[[str, int], bool]) -> None:
-        deadline = time.monotonic() + 120
-        with closing(sqlite3.connect(tmp_path / "evalsite.sqlite3")) as database:
-            while not until(*database.execute("select state, files_checked from studies_photoupload").fetchone()):
-                assert process.poll() is None, (tmp_path / "log").read_text()
-                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-                time.sleep(0.005)
-
-    python(MAKE)
-    with worker() as first:
-        wait(first, lambda _state, checked: checked >= 3)
-    state, *_ = python(LOOK).split()
-    assert state == "checking"
-    with worker() as second:
-        wait(second, lambda state, _checked: state != "checking")
-    assert python(LOOK) == f"checked {PHOTOS} {PHOTOS} {{}} True 2", (tmp_path / "log").read_text()
+    site = Embedded(tmp_path)
+    site.make(MAKE)
+    with site.worker() as first:
+        site.wait(first, lambda: site.ask("select files_checked >= 3 from studies_photoupload") == [(1,)])
+    assert site.ask("select state from studies_photoupload") == [("checking",)]
+    with site.worker() as second:
+        site.wait(second, lambda: site.ask("select state from studies_photoupload") != [("checking",)])
+    assert site.python(LOOK) == ["checked", f"{PHOTOS}", f"{PHOTOS}", "{}", "True", "2"], site.said
