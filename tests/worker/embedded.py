@@ -52,7 +52,7 @@ class Embedded:
             process.wait()
 
     def wait(self, process: "subprocess.Popen[bytes]", until: Callable[[], bool], *, every_s: float = 0.005) -> None:
-        """Wait until something has come about; if the worker ends before, or after two minutes, fail with what it said."""
+        """Wait until something has come about; if the worker ends before, or after two minutes, tell what it said."""
         deadline = time.monotonic() + START_S
         while not until():
             assert process.poll() is None, self.said
