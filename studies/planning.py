@@ -213,28 +213,27 @@ class PairTable:
         """
         if not count:
             return []
-        totals = [int(seen[places].sum()) for places in groups]
-        shares = _shares(totals, count=count, rng=rng)
+        shares = _shares([int(seen[places].sum()) for places in groups], count=count, rng=rng)
         degree = np.zeros(len(used), np.int64)
-        free: list[NDArray[np.int64]] = []
-        for places in groups:
-            kept = places[~used[self.photo_place[places]]]
-            free.append(kept)
-            degree += np.bincount(
-                self.photo_place[kept[seen[kept] == seen[kept].min(initial=np.iinfo(np.int64).max)]],
-                minlength=len(degree),
-            )
+        free: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
+        has_used = bool(used.any())
+        for every in groups:
+            places = every[~used[self.photo_place[every]]] if has_used else every
+            times, photos = seen[places], self.photo_place[places]
+            free.append((places, times, photos))
+            waiting = times == times.min(initial=np.iinfo(np.int64).max)
+            degree += np.bincount(photos if waiting.all() else photos[waiting], minlength=len(degree))
         rows: list[int] = []
         for group in rng.permutation(len(groups)).tolist():
-            places, share = free[group], shares[group]
-            key = seen[places] * (len(groups) + 1) - degree[self.photo_place[places]] + rng.random(len(places))
+            (places, times, photos), share = free[group], shares[group]
+            key = times * (len(groups) + 1) - degree[photos] + rng.random(len(places))
             looked_at = min(len(places), share + count)
             best = np.argpartition(key, looked_at - 1)[:looked_at] if looked_at else np.zeros(0, np.int64)
-            best = places[best[np.argsort(key[best])]]
-            times, photos = seen[best].tolist(), self.photo_place[best].tolist()
+            best = best[np.argsort(key[best])]
+            best_times = times[best].tolist()
             taken = 0
-            for row, seen_times, photo in zip(best.tolist(), times, photos, strict=True):
-                if taken == share or seen_times != times[taken]:
+            for row, seen_times, photo in zip(places[best].tolist(), best_times, photos[best].tolist(), strict=True):
+                if taken == share or seen_times != best_times[taken]:
                     break  # enough, or the next one was seen more often than what this group would have alone
                 if not used[photo] and self.picture[row] not in pictures:
                     used[photo] = True

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
-from django.db.models import Max, Q
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 from numpy.typing import ArrayLike, NDArray
 
@@ -22,7 +22,7 @@ from studies.selectors.studies import pair_options
 _AT_ONCE = 500
 """Sessions whose trials are asked for in one question."""
 FEW = 200
-"""Up to so many sessions are all looked at whenever one starts."""
+"""Up to so many sessions of a study, whatever became of them, are all looked at whenever one starts."""
 RECOUNT_S = 1.0
 """For how long the states of more sessions are taken as they were found."""
 RECOUNT_SHARE = 50
@@ -100,7 +100,7 @@ class Balance:
         self._seen = np.zeros(len(self._table.pair), np.int64)
         self._of_session: dict[int, Counted] = {}
         self._places: Counter[int | None] = Counter()
-        self._last = 0
+        self._last, self._kept = 0, 0
         self._recounted_at, self._valid_s = 0.0, 0.0
         self._lock = Lock()
 
@@ -111,7 +111,7 @@ class Balance:
             is_exact: Whether to look at all sessions, however many there are.
         """
         with self._lock:
-            if is_exact or len(self._of_session) <= FEW or self._is_due():
+            if is_exact or self._kept <= FEW or self._is_due():
                 self._recount()
             else:
                 self._catch_up()
@@ -136,7 +136,7 @@ class Balance:
         """Count sessions that count since the last time, and no more those that do not."""
         began = time.perf_counter()
         sessions = RatingSession.objects.filter(study=self._study)
-        last = sessions.aggregate(last=Max("pk"))["last"] or 0
+        found = sessions.aggregate(last=Max("pk"), n=Count("pk"))
         counted = Q(state=SessionState.COMPLETE) | still_running()
         counting = sessions.filter(counted, rater__origin=self._origin).order_by()
         now = set(counting.values_list("pk", flat=True))
@@ -149,7 +149,7 @@ class Balance:
         for first in range(0, len(new), _AT_ONCE):
             rows = RatingSession.objects.filter(pk__in=new[first : first + _AT_ONCE]).order_by()
             self._count(rows.values_list("pk", "condition_id", "plan"))
-        self._last = max(self._last, last)
+        self._last, self._kept = max(self._last, found["last"] or 0), found["n"]
         self._recounted_at = timezone.now().timestamp()
         self._valid_s = max(RECOUNT_S, RECOUNT_SHARE * (time.perf_counter() - began))
 
@@ -177,6 +177,7 @@ class Balance:
     def _add(self, session: int, condition: int | None, pairs: ArrayLike) -> None:
         self._last = max(self._last, session)
         if session not in self._of_session:
+            self._kept += 1
             counted = Counted(condition, self._table.places(pairs))
             self._of_session[session] = counted
             self._places[condition] += 1
