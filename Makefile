@@ -25,11 +25,16 @@ test: export OMP_NUM_THREADS = 1
 test: $(VENV)/.stamp-dev chromium ## Run the whole suite, browser and worker included; ARGS="-k words" picks tests.
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
+# What asks most of the database, and finds another one in production than everywhere else; without ARGS only.
+ON_POSTGRESQL := tests/services tests/selectors $(addprefix tests/views/test_,rating.py entry.py recruitment.py leaving.py) \
+	$(addprefix --ignore=tests/,services/test_designs.py services/test_protocols.py services/test_photo_uploads.py selectors/test_bundle.py)
+
 # One process: these tests wait for a site's processes more than they count.
 production: export OMP_NUM_THREADS = 1
-production: $(VENV)/.stamp-dev chromium ## Test a whole site on PostgreSQL, Redis, gunicorn and two workers.
+production: $(VENV)/.stamp-dev chromium ## Test a whole site on PostgreSQL, Redis, gunicorn and two workers, and what asks most of PostgreSQL.
 	@tests/site/ensure_parts.sh
 	@$(BIN)/python -m tests.site.production --logs build/production $(BIN)/pytest -m site tests/site $(ARGS)
+	@$(if $(ARGS),:,$(BIN)/python -m tests.site.on_postgresql $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow" $(ON_POSTGRESQL))
 
 # `manage.py check` comes before mypy: a broken import in the admin shows there as what it is.
 lint: export EVALSITE_DATA_DIR = build/lint

@@ -3,12 +3,23 @@
 import select
 from typing import Any
 
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, operations
 from django.db.backends.utils import CursorWrapper
+
+
+class DatabaseOperations(operations.DatabaseOperations):
+    """Django's, which can also tell a statement that the server knew already."""
+
+    def last_executed_query(self, cursor: Any, sql: Any, params: Any) -> Any:
+        """Return what was asked, for who logs questions; without its values where they went beside the statement."""
+        told: Any = super().last_executed_query(cursor, sql, params)  # None for a statement that was prepared
+        return sql if told is None else told
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's, with statements that are planned once, and a cheap look at whether a kept connection still stands."""
+
+    ops_class = DatabaseOperations
 
     def planned_cursor(self) -> CursorWrapper:
         """Return a cursor by which the server plans a statement once for each connection, and keeps the plan.
