@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count
 
-from studies.models import Condition, RatingSession, Response, Sample, SampleStatus, SessionState, Study
+from studies.models import Condition, RatingSession, Sample, SampleStatus, Study
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,10 @@ class StudyProgress:
     Attributes:
         conditions: Samples of each condition, in order.
         sessions: Sessions by origin, state and condition.
-        responses: (origin, responses given) pairs, practice included; without those of raters who withdrew.
     """
 
     conditions: tuple[ConditionProgress, ...]
     sessions: tuple[SessionCount, ...]
-    responses: tuple[tuple[str, int], ...]
 
     @property
     def samples_ready(self) -> int:
@@ -74,7 +72,7 @@ class StudyProgress:
 
 
 def progress_get(study: Study) -> StudyProgress:
-    """Count samples, sessions and responses of a study."""
+    """Count samples and sessions of a study; no vote is read, of which there may be millions."""
     samples = Sample.objects.filter(condition__study=study)
     counts = {
         (condition, status): n
@@ -90,13 +88,6 @@ def progress_get(study: Study) -> StudyProgress:
         .annotate(n=Count("pk"))
         .order_by("rater__origin", "state", "condition__position")
     )
-    responses = (
-        Response.objects.filter(trial__session__study=study)
-        .exclude(trial__session__state=SessionState.WITHDRAWN)
-        .values_list("trial__session__rater__origin")
-        .annotate(n=Count("pk"))
-        .order_by("trial__session__rater__origin")
-    )
     return StudyProgress(
         conditions=tuple(
             ConditionProgress(
@@ -109,5 +100,4 @@ def progress_get(study: Study) -> StudyProgress:
             for condition in study.conditions.order_by("position")
         ),
         sessions=tuple(SessionCount(origin, state, label or "", n) for origin, state, label, n in sessions),
-        responses=tuple(responses),
     )

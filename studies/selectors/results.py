@@ -11,7 +11,7 @@ from studies.reports.report import report_sections
 from studies.reports.section import Section
 from studies.selectors.looks import interval_get
 from studies.selectors.recruitment import arrivals_get
-from studies.selectors.responses import last_vote_get, votes_get
+from studies.selectors.responses import counted_get, last_vote_get, votes_get
 from studies.selectors.studies import reference_get
 from studies.statistics.comparison import Comparisons
 from studies.statistics.fool_rate import Estimand
@@ -107,7 +107,7 @@ def live_get(study: Study, table: ResultTable) -> dict[str, LiveEstimate]:
 def rates_now(study: Study, *, origin: Origin) -> dict[str, LiveEstimate]:
     """Return the confidence sequences of all votes that count by now, by slug."""
     name: OriginName = "simulated" if origin == Origin.SIMULATED else "person"
-    return live_rates(votes_get(study, origin=origin), conditions=conditions_get(study), origin=name)
+    return live_rates(counted_get(study, origin=origin), conditions=conditions_get(study), origin=name)
 
 
 def caution_get(study: Study, *, origin: Origin) -> str:

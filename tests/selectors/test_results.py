@@ -2,18 +2,21 @@
 
 import csv
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from studies.models import Origin, Study, Trial
+from studies.models import Origin, Response, Study, Trial
 from studies.reports import FORMATS
 from studies.selectors import exports, figures
 from studies.selectors.progress import progress_get
-from studies.selectors.results import origins_present, result_table, sections_get
+from studies.selectors.responses import votes_get
+from studies.selectors.results import conditions_get, origins_present, rates_now, result_table, sections_get
 from studies.statistics.__main__ import main
+from studies.statistics.live import live_rates
 from tests.factories import make_crowd, make_open_study, make_session
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +100,31 @@ def test_the_export_holds_every_response_and_no_code(study: Study) -> None:
     assert not secrets & {cell for row in rows for cell in row}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"preset": "founding_mixed"},
+        {"preset": "founding", "missed_exposure": "leave_out"},
+        {"preset": "hype_infinity", "golden_count": 0},
+    ],
+    ids=["mixed", "left out", "alone"],
+)
+def test_live_rates_are_those_of_all_that_is_exported(options: dict[str, Any]) -> None:
+    study = make_open_study(spare_photos=4, **options)
+    assert rates_now(study, origin=Origin.PERSON) == {}
+    make_crowd(study, raters=7)
+    make_session(study, answers=[True, True, *[False] * study.main_count])  # left out, where there are golden pairs
+    make_session(study, answers=[True, True, False])
+    make_session(study, origin=Origin.SIMULATED)
+    Response.objects.filter(trial__kind="test", trial__position=4).update(exposure_missed=True, is_set_aside=True)
+    for origin in (Origin.PERSON, Origin.SIMULATED):
+        votes, conditions = votes_get(study, origin=origin), conditions_get(study)
+        name: Literal["person", "simulated"] = "simulated" if origin == Origin.SIMULATED else "person"
+        rates = live_rates(votes, conditions=conditions, origin=name)
+        assert rates
+        assert rates_now(study, origin=origin) == rates
+
+
 def test_simulated_raters_have_a_table_of_their_own(study: Study) -> None:
     before = result_table(study)
     for _ in range(3):
@@ -121,7 +149,6 @@ def test_progress_counts_by_origin_state_and_condition(study: Study) -> None:
     progress = progress_get(study)
     assert progress.samples_ready == progress.samples_total == 3 * study.study_photos.count()
     assert sum(count.count for count in progress.sessions) == 14
-    assert dict(progress.responses) == {"person": 13 * 7 + 3}
 
 
 def test_the_export_asks_the_database_as_often_for_many_rows_as_for_few(study: Study) -> None:

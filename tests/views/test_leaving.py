@@ -12,7 +12,6 @@ from studies.models import Kind, Origin, PanelEntry, RatingSession, Recruitment,
 from studies.recruitment import Arrival
 from studies.selectors.conduct import conduct_get
 from studies.selectors.exports import responses_rows
-from studies.selectors.progress import progress_get
 from studies.selectors.recruitment import Arrivals, arrivals_get
 from studies.selectors.responses import votes_get
 from studies.selectors.sessions import passage_get
@@ -65,7 +64,6 @@ def test_who_withdraws_is_in_no_table_and_no_export_and_may_start_anew(policy: s
     assert len(votes_get(study, origin=Origin.PERSON).session) == 0
     assert not any(str(session) in row for row in responses_rows(study, origin=Origin.PERSON))
     assert conduct_get(study, origin=Origin.PERSON).responses == 0
-    assert progress_get(study).responses == ()
     again = Client().get(address("rate", session)).content.decode()
     assert "You have withdrawn" in again
     assert 'id="state"' not in again
