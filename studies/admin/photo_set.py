@@ -150,6 +150,7 @@ class PhotoSetAdmin(OwnedAdmin):
             "page": page,
             "shows": shows,
             "pictures": [_shown(photo, shows) for photo in page],
+            "is_empty": not page.paginator.count,
             "studies": photo_set.studies.order_by("-created_at"),
             "banks_of": photo_set.bank_of.select_related("study").order_by("study"),
             "may_change": self.has_change_permission(request, photo_set),

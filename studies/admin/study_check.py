@@ -62,7 +62,7 @@ def photos_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study) 
         "title": "Photos",
         "setup_step": "photos",
         "can_edit": study.state == StudyState.DRAFT and model_admin.owns_study(request, study),
-        "photos": photos[:SHEET],
+        "pictures": [(photo, reverse("admin:studies_photo_high_res", args=[photo.pk])) for photo in photos[:SHEET]],
         "photo_count": photos.count(),
         "photos_needed": study.practice_count + study.main_count,
         "photo_set": study.photo_set,

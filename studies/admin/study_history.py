@@ -21,6 +21,7 @@ def history_view(request: HttpRequest, *, model_admin: OwnedAdmin, study: Study)
         "title": "History",
         "events": events,
         "about": about,
+        "address": f"?about={about or ''}&page=",
         "kinds": [kind for kind in About if kind in there],
     }
     return model_admin.page(request, "study/history", context)

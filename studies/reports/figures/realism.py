@@ -14,8 +14,10 @@ from studies.reports.figures.sheet import (
     drawing,
     saved,
     sheet,
+    styles,
     titled,
 )
+from studies.reports.palette import ConditionStyle
 from studies.reports.summaries import METRICS, interval
 from studies.statistics.phrases import level
 from studies.statistics.results import ResultTable
@@ -44,7 +46,7 @@ def realism(
         ValueError: If no picture has a metric.
     """
     colours = THEMES[theme]
-    places = {row.condition: place for place, row in enumerate(table.rows)}
+    drawn_as = styles(table, colours)
     panels = [metric for metric in METRICS if any(rank.metric == metric for one in found for rank in one.correlations)]
     if not panels:
         raise ValueError("no picture has a pixel metric; the votes need the columns sample_psnr or sample_ssim")
@@ -72,7 +74,7 @@ def realism(
                 rank = next((rank for rank in one.correlations if rank.metric == metric), None)
                 if rank is None:
                     continue
-                colour, marker = colours.style(places[one.condition])
+                colour, marker = drawn_as[one.condition]
                 is_finite = np.isfinite(rank.figures)
                 axes.scatter(
                     rank.figures[is_finite],
@@ -88,7 +90,7 @@ def realism(
             axes.set_xlabel(UNITS[metric])
             if across == 0:
                 axes.set_ylabel("% fooled, of one picture")
-        _key(page.axes(left_mm=0, right_mm=0), ranked, panels, places=places, theme=theme, body_mm=body)
+        _key(page.axes(left_mm=0, right_mm=0), ranked, panels, drawn_as=drawn_as, theme=theme, body_mm=body)
         return saved(page.figure, table, what="realism against pixel metrics", file_format=file_format)
 
 
@@ -97,7 +99,7 @@ def _key(
     ranked: Sequence[ConditionSummary],
     panels: Sequence[str],
     *,
-    places: dict[str, int],
+    drawn_as: dict[str, ConditionStyle],
     theme: ThemeName,
     body_mm: float,
 ) -> None:
@@ -111,7 +113,7 @@ def _key(
         axes.text(70 + 48 * across, top - 4, f"with {METRICS[metric]}", fontsize=7, color=colours.quiet, va="center")
     for down, one in enumerate(ranked):
         y = top + 4.5 * down
-        colour, marker = colours.style(places[one.condition])
+        colour, marker = drawn_as[one.condition]
         axes.plot([6], [y], marker, color=colour, markersize=5)
         axes.text(10, y, one.label, fontsize=7, va="center")
         for across, metric in enumerate(panels):

@@ -156,6 +156,11 @@ def sheet(table: ResultTable, *, title: str, body_mm: float, notes: Sequence[str
     return Sheet(figure, body_mm, below, height)
 
 
+def styles(table: ResultTable, theme: Theme) -> dict[str, ConditionStyle]:
+    """Return how each condition of a table is drawn, by its name."""
+    return {row.condition: theme.style(place) for place, row in enumerate(table.rows)}
+
+
 def titled(table: ResultTable, what: str) -> str:
     """Return the title of a figure: the study, and what is drawn."""
     return f"{study_name(table)}: {what}"

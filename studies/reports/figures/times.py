@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from studies.reports.figures.sheet import THEMES, FileFormat, ThemeName, bare, drawing, saved, sheet, titled
+from studies.reports.figures.sheet import THEMES, FileFormat, ThemeName, bare, drawing, saved, sheet, styles, titled
 from studies.statistics.results import ResultTable
 from studies.statistics.summaries import ConditionSummary
 
@@ -26,7 +26,7 @@ def times(
         ValueError: If no reaction time is known.
     """
     colours = THEMES[theme]
-    places = {row.condition: place for place, row in enumerate(table.rows)}
+    drawn_as = styles(table, colours)
     timed = [(one, one.reaction_times) for one in found if one.reaction_times]
     parts = [part for _, of in timed for part in (of.fooled, of.not_fooled) if part is not None]
     if not parts:
@@ -44,7 +44,7 @@ def times(
         axes.set_xlim(0, 1.06 * max(part.q75_ms for part in parts) / 1000)
         axes.set_ylim(len(timed) - 0.5, -0.5)
         for y, (one, of) in enumerate(timed):
-            colour, marker = colours.style(places[one.condition])
+            colour, marker = drawn_as[one.condition]
             if y:
                 axes.axhline(y - 0.5, color=colours.hairline, linewidth=0.4, zorder=0)
             for part, offset, fill in ((of.fooled, -0.18, colour), (of.not_fooled, 0.18, colours.paper)):
