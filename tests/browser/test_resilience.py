@@ -307,6 +307,7 @@ def test_without_scripts_the_page_says_what_it_needs(
     expect(page.locator("[data-panel=loading]")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_very_slow_network_has_a_page_with_honest_progress(
     page: Page, session: RatingSession, page_errors: list[str]
 ) -> None:

@@ -34,6 +34,7 @@ def answer(page: Page, session: RatingSession, *, correct: bool) -> str:
     return f"Correct. It was {what}." if correct else f"Not this time. It was {what}."
 
 
+@pytest.mark.slow
 def test_exposures_follow_the_answers_through_reload_and_change_of_device(
     open_context: Callable[..., BrowserContext], live_server: Any, page_errors: list[str]
 ) -> None:
@@ -98,6 +99,7 @@ def test_exposures_follow_the_answers_through_reload_and_change_of_device(
     assert page_errors == []
 
 
+@pytest.mark.slow
 def test_two_tabs_climb_one_staircase(
     open_context: Callable[..., BrowserContext], live_server: Any, page_errors: list[str]
 ) -> None:

@@ -30,6 +30,7 @@ def assert_fits_and_is_accessible(page: Page) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.slow
 def test_pictures_come_as_a_zip_are_reported_on_and_taken_over_and_go_along_to_a_clone(
     open_context: Callable[..., BrowserContext], tmp_path: Path
 ) -> None:
