@@ -3,10 +3,13 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
 from typing import Any
+
+from django.db import connection
 
 from studies.models import FINISHED, AsksFor, Origin, Pair, Rater, RatingSession, Response, SessionState, Side, Study
 from studies.selectors.responses import ANSWERED_AT, as_read, sessions_of
@@ -16,6 +19,8 @@ from studies.statistics.responses_csv import COLUMNS, DECLARATION
 
 SESSIONS_AT_ONCE = 100
 """Sessions whose responses are read at once: some five thousand rows."""
+Sessions = dict[int, tuple[str, str, str]]
+"""Some sessions, and cells of each."""
 FLAGS = {True: "1", False: "0"}
 """Truth values, which SQLite gives as 1 and 0; for Python they are the same keys."""
 
@@ -42,14 +47,14 @@ def responses_csv(study: Study, *, origin: Origin) -> Iterator[str]:
     shown = photo_or_sample if study.is_single else dict.fromkeys(photo_or_sample, "pair")
     other = {str(side): str(side.other) for side in Side}
     asks_for_photo = str(AsksFor.PHOTO)
-    for sessions in _of_sessions(study, origin=origin):
+    for sessions, responses in _read_ahead(_of_sessions(study, origin=origin)):
         lines = []
         # fmt: off
         for (
             session, pair, position, kind, side, chosen, asked, rt, block, exposure, first, second,
             frames_first, frames_second, interval, missed, set_aside, scale, ratio, hidden, unfocused, losses,
             automation, answered_at,
-        ) in _responses(sessions):
+        ) in responses:
             condition, photo, measured = pairs[pair]
             of_study, of_origin, of_condition, question, fidelity = conditions[condition]
             names, ended, language = sessions[session]
@@ -114,7 +119,7 @@ def _of_pairs(study: Study) -> dict[int, tuple[int, str, str]]:
     }
 
 
-def _of_sessions(study: Study, *, origin: Origin) -> Iterator[dict[int, tuple[str, str, str]]]:
+def _of_sessions(study: Study, *, origin: Origin) -> Iterator[Sessions]:
     """Yield cells of some sessions at a time, in their order: of their names, how they ended, their language."""
     rows = sessions_of(study, origin=origin).order_by("pk")
     named = rows.values_list("pk", "rater_id", "state", "exclusion_reason", "language")
@@ -129,6 +134,34 @@ def _of_sessions(study: Study, *, origin: Origin) -> Iterator[dict[int, tuple[st
             )
             for pk, rater, state, reason, language in batch
         }
+
+
+def _read_ahead(batches: Iterator[Sessions]) -> Iterator[tuple[Sessions, list[tuple[Any, ...]]]]:
+    """Yield batches of sessions with their responses, and let PostgreSQL look for the next while one is written.
+
+    Another core may do its part of the work. A thread asks, by a connection of its own, which does not see what an open
+    transaction has changed: within one, and on SQLite, which works in our own thread, batches are read when asked for.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        yield from ((sessions, _responses(sessions)) for sessions in batches)
+        return
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        try:
+            waiting: tuple[Sessions, Future[list[tuple[Any, ...]]]] | None = None
+            for sessions in batches:
+                asked = sessions, reader.submit(_responses, sessions)
+                if waiting is not None:
+                    yield waiting[0], waiting[1].result()
+                waiting = asked
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+        finally:
+            reader.submit(_hang_up)
+
+
+def _hang_up() -> None:
+    """Close the connection of the thread that this runs in."""
+    connection.close()
 
 
 def _responses(sessions: Iterable[int]) -> list[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """Pages and export of a study of 1,000,000 votes, 10,000 raters and 100,000 samples.
 
-The study is made first, in an empty database (SQLite, or the one that `DATABASE_URL` names), which takes some minutes.
+The study is made first, in an empty database (SQLite, one that is made at the server of `--postgres`, or the one that
+`DATABASE_URL` names), which takes some minutes.
 Pages are asked for through Django, without a server between; each twice, and the second time is what counts.
 """
 
@@ -12,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks.bench_voting import databases
 from tests.benchmarks.harness import machine
 
 PAGES = {
@@ -89,9 +91,14 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, help="where the site is kept for another run; a temporary one if not given"
     )
+    parser.add_argument(
+        "--postgres", default="", help="postgres://user@host:port of an account that may create databases"
+    )
     parser.add_argument("--export-only", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="evalsite-bench-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="evalsite-bench-") as temporary, databases(options.postgres) as (own, _):
+        if own:
+            os.environ["DATABASE_URL"] = own
         folder = options.folder or Path(temporary)
         os.environ |= {
             "EVALSITE_DATA_DIR": str(folder),

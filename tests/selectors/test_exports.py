@@ -2,8 +2,11 @@
 
 import csv
 import io
+import time
+from collections.abc import Generator
 
 import pytest
+from django.db import connection, transaction
 
 from studies.models import Origin, Side
 from studies.selectors import exports
@@ -60,3 +63,35 @@ def test_sessions_come_in_their_order_whether_read_at_once_or_by_and_by(monkeypa
     rows = list(csv.DictReader(io.StringIO(at_once)))
     assert [row["session"] for row in rows if row["position"] == "0"] == sessions
     assert len(rows) == 3 * (study.practice_count + study.main_count)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_read_ahead_is_what_is_read_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PostgreSQL a thread reads ahead, but not within a transaction; whoever stops early leaves no connection."""
+    study = make_small_study(raters_wanted=8)
+    for _ in range(3):
+        make_session(study)
+    monkeypatch.setattr(exports, "SESSIONS_AT_ONCE", 1)
+    with transaction.atomic():
+        asked_for = list(responses_csv(study, origin=Origin.PERSON))
+    before = connections_open()
+    assert list(responses_csv(study, origin=Origin.PERSON)) == asked_for
+    begun = responses_csv(study, origin=Origin.PERSON)
+    assert isinstance(begun, Generator)
+    assert [next(begun), next(begun)] == asked_for[:2]
+    begun.close()
+    assert connections_open() == before
+
+
+def connections_open() -> int:
+    """Return how many connections PostgreSQL serves to its database; 1 elsewhere."""
+    if connection.vendor != "postgresql":
+        return 1
+    deadline = time.monotonic() + 10  # a connection that is closed is gone a moment later
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            number = int(cursor.fetchone()[0])
+            if number == 1 or time.monotonic() > deadline:
+                return number
+            time.sleep(0.05)
