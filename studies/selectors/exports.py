@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from studies.models import FINISHED, AsksFor, Origin, Pair, Rater, RatingSession, Response, SessionState, Side, Study
 from studies.selectors.responses import ANSWERED_AT, as_read, sessions_of
@@ -19,6 +19,9 @@ from studies.statistics.responses_csv import COLUMNS, DECLARATION
 
 SESSIONS_AT_ONCE = 100
 """Sessions whose responses are read at once: some five thousand rows."""
+BY_INDEX = (
+    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+)
 Sessions = dict[int, tuple[str, str, str]]
 """Some sessions, and cells of each."""
 FLAGS = {True: "1", False: "0"}
@@ -149,7 +152,7 @@ def _read_ahead(batches: Iterator[Sessions]) -> Iterator[tuple[Sessions, list[tu
         try:
             waiting: tuple[Sessions, Future[list[tuple[Any, ...]]]] | None = None
             for sessions in batches:
-                asked = sessions, reader.submit(_responses, sessions)
+                asked = sessions, reader.submit(_responses_by_index, sessions)
                 if waiting is not None:
                     yield waiting[0], waiting[1].result()
                 waiting = asked
@@ -157,6 +160,18 @@ def _read_ahead(batches: Iterator[Sessions]) -> Iterator[tuple[Sessions, list[tu
                 yield waiting[0], waiting[1].result()
         finally:
             reader.submit(_hang_up)
+
+
+def _responses_by_index(sessions: Iterable[int]) -> list[tuple[Any, ...]]:
+    """Return what `_responses` does, on PostgreSQL, in the way that is quickest for some thousand rows of millions.
+
+    Left to itself the database takes both cores for it, which the writing needs as well, or reads both tables whole: it
+    holds looking up each answer by its key for dearer than that is. The settings end with the transaction.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(BY_INDEX)
+        return _responses(sessions)
 
 
 def _hang_up() -> None:
