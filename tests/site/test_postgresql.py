@@ -50,11 +50,13 @@ def test_a_vote_is_two_statements_that_are_planned_once(
 from evalsite.celery import app
 app.conf.update(task_always_eager=True, task_eager_propagates=True)
 session = session_start(study=make_open_study(practice_count=0, test_count=5, golden_count=0))
+plans = "SELECT count(*) FROM pg_prepared_statements"
+before = asked(plans)  # of the start
 told = [vote(session) for _ in range(3)]
 assert [each.passage.position for each in told] == [2, 3, 4], told
 kept = Response.objects.filter(trial__session=session).values_list("exposure_first_ms", "rt_ms", "frames_second")
 assert list(kept) == [(1000.5, 700, None)] * 3, list(kept)
-print(asked("SELECT count(*) FROM pg_prepared_statements"))
+print(asked(plans) - before)
 """
     kept = {**environment, "EVALSITE_DATABASE_KEEPS_PLANS": keeps_plans}
     assert python("-c", BEGIN + code, environment=kept).split()[-1] == plans
