@@ -496,7 +496,7 @@ def _members(archive: zipfile.ZipFile, limits: Limits, start: int) -> Iterator[A
         try:
             with archive.open(entry) as stream:
                 data = stream.read(entry.file_size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError):
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):
             yield PhotoRejected(entry.filename, "is damaged inside the archive: pack it once more and upload it again")
             continue
         yield ArchiveMember(entry.filename, data)

@@ -4,7 +4,6 @@ A start is the consent form sent and the address of the session received, its tr
 database share the machine. The last column says where the processor's time went.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from itertools import repeat
 
 from tests.benchmarks.bench_vote_cost import cpu_below, processes
-from tests.benchmarks.bench_voting import FOR_EVER, START_P99_MS, databases, many_pairs_make
+from tests.benchmarks.bench_voting import FOR_EVER, START_P99_MS, crowd_parser, databases, many_pairs_make
 from tests.benchmarks.crowd import Load, crowd_play, start_session
 from tests.benchmarks.harness import machine
 from tests.benchmarks.served import served
@@ -60,16 +59,7 @@ def balance_gaps(entry: str) -> tuple[int, int]:
 
 def main() -> int:
     """Measure and print; the exit code is 1 if the limit is not met or a start failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--postgres", default="", help="postgres://user@host:port of an account that may create databases"
-    )
-    parser.add_argument("--raters", type=int, default=16)
-    parser.add_argument("--seconds", type=float, default=8, help="of each turn")
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
-    parser.add_argument("--threads", type=int, default=4, help="gunicorn's threads in each")
-    options = parser.parse_args()
+    options = crowd_parser(__doc__).parse_args()
     loads: list[Load] = []
     cpu: dict[str, float] = {}
     with databases(options.postgres) as (own, _):

@@ -116,9 +116,9 @@ def report(ours: list[Load], otree: list[Load], crowd: Load, thinking: Load, sta
     return is_met
 
 
-def main() -> int:
-    """Measure and print; the exit code is 1 if a bar is not met."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def crowd_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return the options of a benchmark that sends a crowd to a site of its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--postgres", default="", help="postgres://user@host:port of an account that may create databases"
     )
@@ -127,6 +127,12 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
     parser.add_argument("--threads", type=int, default=4, help="gunicorn's threads in each")
+    return parser
+
+
+def main() -> int:
+    """Measure and print; the exit code is 1 if a bar is not met."""
+    parser = crowd_parser(__doc__)
     parser.add_argument("--environment", type=Path, default=Path("build/otree"), help="folder for oTree's environment")
     options = parser.parse_args()
     commands = environment_make(options.environment.resolve())
