@@ -53,6 +53,11 @@ class Ballot(NamedTuple):
     ahead: tuple[TrialAhead, ...]
     last_shown: Shown
 
+    @property
+    def is_last(self) -> bool:
+        """No trial comes after the current one."""
+        return len(self.ahead) == 1
+
 
 _SETTINGS: Final = (
     *("exposure_ms", "asks_for", "missed_exposure", "feedback", "staircase_blocks"),

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from studies.models import FINISHED, Kind, Origin, RatingSession, Response, SessionState, Side, Study
+from studies.selectors.compiled import CompiledQuery
 from studies.selectors.sessions import still_running
 from studies.statistics.quality import (
     AUTOMATED,
@@ -40,7 +41,10 @@ class RuleCount(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """What a rule may know of an answer, and where its photo was, for golden and practice pairs."""
+    """What a rule may know of an answer, and where its photo was, for golden and practice pairs.
+
+    Its truths are 0 and 1 on SQLite.
+    """
 
     kind: str
     photo_side: str
@@ -54,9 +58,19 @@ class _Answer(NamedTuple):
     exposure_missed: bool
 
 
+_COLUMNS: Final = ("trial__kind", "trial__photo_side", *_Answer._fields[2:])
+_OF_SESSION: Final = CompiledQuery(
+    lambda session_code: (
+        Response.objects.filter(trial__session__code=session_code).order_by("trial__position").values_list(*_COLUMNS)
+    ),
+    "session_code",
+)
+
+
 def behaviour_get(session: RatingSession) -> Behaviour:
     """Return what the rules may know of a session whose trials are all answered."""
-    return _behaviours([session.pk], are_complete=True)[session.pk]
+    rows = _OF_SESSION.rows(session_code=session.code)
+    return _behaviour([_Answer(*row) for row in rows], is_complete=True)
 
 
 def rule_counts(study: Study, *, origin: Origin) -> list[RuleCount]:
@@ -84,9 +98,8 @@ def _behaviours(sessions: Iterable[int], *, are_complete: bool) -> dict[int, Beh
     """Return each session's behaviour; of answers that were set aside, only what the browser reported."""
     answers: dict[int, list[_Answer]] = {pk: [] for pk in sessions}
     rows = Response.objects.filter(trial__session__in=answers).order_by("trial__position")
-    columns = ("trial__kind", "trial__photo_side", *_Answer._fields[2:])
-    for session, kind, photo_side, *rest in rows.values_list("trial__session", *columns):
-        answers[session].append(_Answer(kind, photo_side, *rest))
+    for session, *answer in rows.values_list("trial__session", *_COLUMNS):
+        answers[session].append(_Answer(*answer))
     return {session: _behaviour(given, is_complete=are_complete) for session, given in answers.items()}
 
 

@@ -10,30 +10,28 @@ from studies.models import PhotoSet, Recruitment, Study
 from studies.selectors.compiled import CompiledQuery
 
 
-def _columns(model: type[Model], prefix: str = "") -> list[str]:
+def _columns(model: type[Model], prefix: str) -> list[str]:
     fields = model._meta.concrete_fields  # noqa: SLF001 -- Django documents it, underscore and all
     return [f"{prefix}{field.attname}" for field in fields if field.attname != "design"]
 
 
+def study_columns(prefix: str = "") -> list[str]:
+    """Return the names of what `study_kept` takes for a row: of a study, its photo set and its recruitment.
+
+    Args:
+        prefix: The way to the study from the model that is asked, with its last `__`.
+    """
+    parts = [(Study, ""), (PhotoSet, "photo_set__"), (Recruitment, "recruitment__")]
+    return [name for model, way in parts for name in _columns(model, prefix + way)]
+
+
 _ROW: Final = CompiledQuery(
-    lambda study_code: (
-        Study.objects.filter(code=study_code)
-        .order_by()
-        .values_list(
-            *_columns(Study),
-            *_columns(PhotoSet, "photo_set__"),
-            *_columns(Recruitment, "recruitment__"),
-        )
-    ),
-    "study_code",
+    lambda study_code: Study.objects.filter(code=study_code).order_by().values_list(*study_columns()), "study_code"
 )
 
 
 def entrance_get(*, study_code: str) -> Study:
-    """Return the study that a link leads to, with its photo set and recruitment.
-
-    Its row is read each time. Making an object of it takes longer than that, so that a process keeps the object for as
-    long as the row is the same: it is shared by requests, and nobody may change it.
+    """Return the study that a link leads to, with its photo set and recruitment; see `study_kept`.
 
     Raises:
         StudyUnknown: If there is none.
@@ -43,15 +41,27 @@ def entrance_get(*, study_code: str) -> Study:
         raise StudyUnknown(
             "The link may have been cut short. Open it once more, whole, or ask for it again where you found it."
         )
-    kept = _kept(study_code)
-    row, found = kept[0] if kept else (None, None)
-    if found is None or row != rows[0]:
-        found = Study.objects.select_related("photo_set", "recruitment").defer("design").get(code=study_code)
-        kept[:] = [(rows[0], found)]
+    return study_kept(rows[0])
+
+
+def study_kept(row: tuple[Any, ...]) -> Study:
+    """Return the study of a row that was just read, with its photo set and recruitment.
+
+    Making an object of the row takes longer than reading it, so that a process keeps the object for as long as the row
+    is the same: it is shared by requests, and nobody may change it.
+
+    Args:
+        row: The values of `study_columns`, as the driver gives them.
+    """
+    kept = _kept(row[0])
+    known, found = kept[0] if kept else (None, None)
+    if found is None or known != row:
+        found = Study.objects.select_related("photo_set", "recruitment").defer("design").get(pk=row[0])
+        kept[:] = [(row, found)]
     return found
 
 
 @lru_cache(maxsize=64)
-def _kept(_study_code: str) -> list[tuple[tuple[Any, ...], Study]]:
+def _kept(_study: int) -> list[tuple[tuple[Any, ...], Study]]:
     """Return where the study as it was found last is kept, with the row that it was made of; at most one."""
     return []

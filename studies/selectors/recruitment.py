@@ -1,11 +1,14 @@
 """How raters come to a study, who came, and where they go at the end."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Sum
 
 from studies.models import ENDED, FINISHED, PanelEntry, RatingSession, Recruitment, SessionState, Study
 from studies.recruitment import Arrival, Exit, Outcome, mturk
+from studies.selectors.compiled import CompiledQuery
+
+_FRAMES: Final = ("panel", "frame_origins")
 
 
 class Arrivals(NamedTuple):
@@ -44,12 +47,20 @@ def hand_ins_get(study: Study) -> HandIns:
     return HandIns(**counts.aggregate(answered=Count("pk"), attempted=Count("submit_attempted_at")))
 
 
+_ARRIVAL: Final = CompiledQuery(
+    lambda session_code: (
+        PanelEntry.objects.filter(session__code=session_code)
+        .order_by()
+        .values_list("participant", "panel_session", "panel_study", "submit_to")
+    ),
+    "session_code",
+)
+
+
 def arrival_of(session: RatingSession) -> Arrival | None:
     """Return the panel's ids of a session; None if it came without, or they were deleted."""
-    try:
-        return session.panel_entry.arrival
-    except PanelEntry.DoesNotExist:
-        return None
+    rows = _ARRIVAL.rows(session_code=session.code)
+    return Arrival(*rows[0]) if rows else None
 
 
 def entry_find(*, study: Study, panel: str, participant: str) -> PanelEntry | None:
@@ -90,11 +101,21 @@ def taken_elsewhere(*, recruitment: Recruitment, participant: str) -> bool:
     )
 
 
+_OF_STUDY: Final = CompiledQuery(
+    lambda study_code: Recruitment.objects.filter(study__code=study_code).order_by().values_list(*_FRAMES), "study_code"
+)
+_OF_SESSION: Final = CompiledQuery(
+    lambda session_code: (
+        Recruitment.objects.filter(study__sessions__code=session_code).order_by().values_list(*_FRAMES)
+    ),
+    "session_code",
+)
+
+
 def framed_by(*, study_code: str, session_code: str) -> list[str]:
     """Return the origins that may frame the pages of a study, which is known by its code or by that of a session."""
-    of = Q(study__code=study_code) if study_code else Q(study__sessions__code=session_code)
-    recruitment = Recruitment.objects.filter(of).first()
-    return recruitment.framed_by if recruitment else []
+    rows = _OF_STUDY.rows(study_code=study_code) if study_code else _OF_SESSION.rows(session_code=session_code)
+    return [origin for panel, origins in rows for origin in Recruitment(panel=panel, frame_origins=origins).framed_by]
 
 
 def debrief_offered(study: Study) -> bool:

@@ -6,13 +6,15 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 from structlog.contextvars import bind_contextvars
 
 from studies.errors import SessionUnknown
-from studies.models import Kind, MissedExposure, RatingSession, Response, SessionState, Study, Trial
+from studies.models import Kind, MissedExposure, Rater, RatingSession, Response, SessionState, Study, Trial
 from studies.selectors.compiled import CompiledQuery
+from studies.selectors.entrances import study_columns, study_kept
 
 AHEAD = 2
 """Trials after the current one that a browser may load beforehand."""
@@ -56,17 +58,37 @@ class TrialAhead(NamedTuple):
     block: int
 
 
+_SESSION_FIELDS: Final = (
+    *("id", "code", "study_id", "rater_id", "condition_id", "state", "exclusion_reason", "broken_rules", "seed"),
+    *("consent_sha256", "entry_token", "language", "completion_code"),
+)
+"""What is read of a session at once: what a driver gives as it is. Its times and its plan are read when asked for."""
+_RATER_FIELDS: Final = ("id", "code", "origin")
+_OF_CODE: Final = CompiledQuery(
+    lambda session_code: (
+        RatingSession.objects.filter(code=session_code)
+        .order_by()
+        .values_list(*_SESSION_FIELDS, *(f"rater__{name}" for name in _RATER_FIELDS), *study_columns("study__"))
+    ),
+    "session_code",
+)
+
+
 def session_get(*, code: str) -> RatingSession:
-    """Return a session with its study and rater; log lines name both from here on.
+    """Return a session with its study and rater; log lines name study and session from here on.
+
+    The study is shared by requests, and nobody may change it (`study_kept`).
 
     Raises:
         SessionUnknown: If no session has this code.
     """
-    try:
-        sessions = RatingSession.objects.select_related("study__photo_set", "study__recruitment", "rater")
-        found = sessions.defer("study__design").get(code=code)  # megabytes, for a study of many pairs
-    except RatingSession.DoesNotExist as error:
-        raise SessionUnknown("This address belongs to no session; open the link to the study once more.") from error
+    rows = _OF_CODE.rows(session_code=code)
+    if not rows:
+        raise SessionUnknown("This address belongs to no session; open the link to the study once more.")
+    of_study = len(_SESSION_FIELDS) + len(_RATER_FIELDS)
+    found = RatingSession.from_db(connection.alias, _SESSION_FIELDS, rows[0])
+    found.rater = Rater.from_db(connection.alias, _RATER_FIELDS, rows[0][len(_SESSION_FIELDS) : of_study])
+    found.study = study_kept(rows[0][of_study:])
     bind_contextvars(study=found.study_id, session=found.pk)
     return found
 
@@ -119,15 +141,24 @@ def exposure_get(study: Study, *, session: int, block: int) -> int:
     return staircase.after([chosen == photo for chosen, photo in sides])
 
 
+_AHEAD: Final = CompiledQuery(
+    lambda session_code: (
+        Trial.objects.filter(session__code=session_code, response=None)
+        .order_by("position")
+        .values_list(*TrialAhead._fields)[: 1 + AHEAD]
+    ),
+    "session_code",
+)
+
+
 def passage_get(session: RatingSession) -> Passage:
     """Return where a session stands."""
     study = session.study
-    rows = Trial.objects.filter(session=session, response=None).order_by("position")
-    ahead = [TrialAhead(*row) for row in rows.values_list("code", "position", "kind", "block")[: 1 + AHEAD]]
+    ahead = [TrialAhead(*row) for row in _AHEAD.rows(session_code=session.code)]
     if session.state == SessionState.FAILED:
         return Passage("failed", 0, 0, (), "", is_first=False, is_phase_start=False)
     if not ahead:
-        return Passage("finished", 0, 0, (), session.completion_code, is_first=False, is_phase_start=False)
+        return passage_finished(session)
     practised = study.practice_count
     if study.practice_pass and ahead[0].kind != Kind.PRACTICE:
         practised = Trial.objects.filter(session=session, kind=Kind.PRACTICE).count()
@@ -143,6 +174,11 @@ def passage_get(session: RatingSession) -> Passage:
         exposure_ms=exposure_get(study, session=session.pk, block=ahead[0].block),
         block_count=study.block_count,
     )
+
+
+def passage_finished(session: RatingSession) -> Passage:
+    """Return where a session stands whose trials are all answered."""
+    return Passage("finished", 0, 0, (), session.completion_code, is_first=False, is_phase_start=False)
 
 
 def passage_make(

@@ -25,7 +25,7 @@ from studies.models import (
 from studies.protocols import exposure_missed
 from studies.selectors.ballots import Ballot
 from studies.selectors.compiled import planned_cursor
-from studies.selectors.sessions import AHEAD, Passage, exposure_get, passage_get, passage_make
+from studies.selectors.sessions import AHEAD, Passage, exposure_get, passage_finished, passage_get, passage_make
 from studies.services.practice import practice_judge
 from studies.services.sessions import session_finish
 
@@ -94,8 +94,9 @@ def ballot_cast(
     """Keep the answer to the current trial where nothing else follows from it but the next one: most answers.
 
     One statement keeps it, if the session is still under way and the study not closed, and locks nothing that another
-    session waits for. Whatever else may be the matter is `response_record`'s to tell: the end of the session or of
-    practice, a trial that is shown again, an answer sent twice, a staircase, feedback on every answer.
+    session waits for. The end of a session is `last_ballot_cast`'s to keep. Whatever else may be the matter is
+    `response_record`'s to tell: the end of practice, a trial that is shown again, an answer sent twice, a staircase,
+    feedback on every answer.
 
     Args:
         ballot: Where the session stands.
@@ -107,11 +108,61 @@ def ballot_cast(
     Returns:
         The reply; None if nothing was kept.
     """
-    current, *later = ballot.ahead
+    if ballot.is_last:
+        return None
+    response = _ballot_keep(ballot, trial_code, chosen_side, rt_ms, measured, lock="FOR SHARE")
+    if response is None:
+        return None
+    passage = passage_make(
+        ballot.ahead[1 : 2 + AHEAD],
+        practice_count=ballot.practice_count,
+        practised=ballot.practice_count,
+        main_count=ballot.main_count,
+        exposure_ms=ballot.exposure_ms,
+    )
+    return Recorded(_told(ballot, response), passage)
+
+
+def last_ballot_cast(
+    *,
+    ballot: Ballot,
+    session: RatingSession,
+    trial_code: str,
+    chosen_side: Side,
+    rt_ms: int,
+    **measured: Unpack[Measured],
+) -> Recorded | None:
+    """Keep the answer to the last trial of a session, as `ballot_cast` does, and end the session.
+
+    Args:
+        ballot: Where the session stands.
+        session: The session; it is changed.
+        trial_code: Code of the trial.
+        chosen_side: See `response_record`.
+        rt_ms: See `response_record`.
+        measured: See `Measured`.
+
+    Returns:
+        The reply; None if nothing was kept, or if `response_record` has to tell what follows.
+    """
+    if not ballot.is_last:
+        return None
+    with transaction.atomic():
+        response = _ballot_keep(ballot, trial_code, chosen_side, rt_ms, measured, lock="FOR NO KEY UPDATE")
+        if response is None:
+            return None
+        session_finish(session=session)
+    return Recorded(_told(ballot, response), passage_finished(session))
+
+
+def _ballot_keep(
+    ballot: Ballot, trial_code: str, chosen_side: Side, rt_ms: int, measured: Measured, *, lock: str
+) -> Response | None:
+    """Keep an answer by one statement that locks its session; None if it kept nothing, or more follows from it."""
     may_judge = ballot.kind == Kind.PRACTICE and ballot.practice_pass
     counts_anew = ballot.practice_pass or ballot.missed_exposure == MissedExposure.REPEAT
     follows = ballot.staircase_blocks or ballot.feedback == Feedback.EVERY
-    if trial_code != current.code or not later or may_judge or counts_anew or follows:
+    if trial_code != ballot.ahead[0].code or may_judge or counts_anew or follows:
         return None
     response = _response_make(
         trial=ballot.trial,
@@ -131,37 +182,34 @@ def ballot_cast(
         for field, value in zip(fields, given, strict=True)
     ]
     with planned_cursor() as cursor:
-        cursor.execute(_cast_sql(), [*values, ballot.session])
-        if cursor.rowcount != 1:
-            return None
-    feedback = None
-    if ballot.kind == Kind.PRACTICE:
-        feedback = Told(response.chosen_side == ballot.photo_side, Side(ballot.photo_side))
-    passage = passage_make(
-        later[: 1 + AHEAD],
-        practice_count=ballot.practice_count,
-        practised=ballot.practice_count,
-        main_count=ballot.main_count,
-        exposure_ms=ballot.exposure_ms,
-    )
-    return Recorded(feedback, passage)
+        cursor.execute(_keep_sql(lock), [*values, ballot.session])
+        return response if cursor.rowcount == 1 else None
+
+
+def _told(ballot: Ballot, response: Response) -> Told | None:
+    if ballot.kind != Kind.PRACTICE:
+        return None
+    return Told(response.chosen_side == ballot.photo_side, Side(ballot.photo_side))
 
 
 @cache
-def _cast_sql() -> str:
+def _keep_sql(lock: str) -> str:
     """Return the statement that keeps a response, once, while its session is under way.
 
     The lock on the session makes it wait for a rater who withdraws at the same moment, and look again.
+
+    Args:
+        lock: "FOR SHARE", or "FOR NO KEY UPDATE" where the session is changed next.
     """
     models = (Response, RatingSession, Study)
     response, session, study = (model._meta.db_table for model in models)  # noqa: SLF001 -- as above
     columns = [str(field.column) for field in Response._meta.concrete_fields]  # noqa: SLF001 -- as above
-    lock = "FOR SHARE OF session" if connection.features.has_select_for_update_of else ""
+    locked = f"{lock} OF session" if connection.features.has_select_for_update_of else ""
     return (
         f"INSERT INTO {response} ({', '.join(columns)}) SELECT {', '.join(['%s'] * len(columns))} "  # noqa: S608 -- names of ours
         f"FROM {session} AS session INNER JOIN {study} AS study ON study.id = session.study_id "
         f"WHERE session.id = %s AND session.state = '{SessionState.ACTIVE}' AND study.state <> '{StudyState.CLOSED}' "
-        f"{lock} ON CONFLICT DO NOTHING"
+        f"{locked} ON CONFLICT DO NOTHING"
     )
 
 

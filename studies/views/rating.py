@@ -20,7 +20,7 @@ from studies.selectors.ballots import ballot_get, stimulus_ahead
 from studies.selectors.recruitment import arrival_of, debrief_offered, exit_of, recruitment_get
 from studies.selectors.sessions import Passage, passage_get, session_get
 from studies.selectors.wording import texts_get
-from studies.services.responses import ballot_cast, response_record
+from studies.services.responses import ballot_cast, last_ballot_cast, response_record
 from studies.views.doors import door
 from studies.views.errors import errors_as_json, errors_as_pages
 from studies.views.framing import frameable
@@ -101,7 +101,8 @@ def answer(request: HttpRequest, session_code: str) -> HttpResponse:
         brought = stimulus_ahead(ballot) if recorded else None
     if recorded is None:
         session = session or session_get(code=session_code)
-        recorded = response_record(session=session, **given)
+        recorded = ballot and last_ballot_cast(ballot=ballot, session=session, **given)
+        recorded = recorded or response_record(session=session, **given)
     feedback = recorded.feedback
     reply = {
         "feedback": feedback and {"correct": feedback.correct, "photo_side": feedback.photo_side},
