@@ -9,13 +9,13 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
+from django.db import connection
 from django.db.models import Count, Max, Q
 from django.utils import timezone
 from numpy.typing import ArrayLike, NDArray
 
 from studies.models import Condition, Origin, Rater, RatingSession, Role, SessionState, Study, Trial
 from studies.planning import PairTable, PlannedTrial, plan_pairs
-from studies.selectors.compiled import planned_cursor
 from studies.selectors.sessions import still_running
 from studies.selectors.studies import pair_options
 
@@ -155,7 +155,7 @@ class Balance:
 
     def _catch_up(self) -> None:
         """Count the sessions that others have started meanwhile."""
-        with planned_cursor() as cursor:
+        with connection.cursor() as cursor:  # planned each time: how many are new hangs on the key
             cursor.execute(_new_sql(), [self._study, self._last, self._origin.value])
             self._count(cursor.fetchall())
 

@@ -42,24 +42,25 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield environment_of(tmp_path / "data", DATABASE_URL=address)
 
 
-@pytest.mark.parametrize(("keeps_plans", "plans"), [("true", "2"), ("false", "0")])
+@pytest.mark.parametrize(("keeps_plans", "plans"), [("true", "2 0"), ("false", "0 0")])
 def test_a_vote_is_two_statements_that_are_planned_once(
     environment: dict[str, str], keeps_plans: str, plans: str
 ) -> None:
     code = """
 from evalsite.celery import app
 app.conf.update(task_always_eager=True, task_eager_propagates=True)
-session = session_start(study=make_open_study(practice_count=0, test_count=5, golden_count=0))
+session = session_start(study=make_open_study(practice_count=0, test_count=10, golden_count=0))
 plans = "SELECT count(*) FROM pg_prepared_statements"
+anew = "SELECT coalesce(sum(custom_plans), 0) FROM pg_prepared_statements"
 before = asked(plans)  # of the start
-told = [vote(session) for _ in range(3)]
-assert [each.passage.position for each in told] == [2, 3, 4], told
+told = [vote(session) for _ in range(8)]
+assert [each.passage.position for each in told] == [2, 3, 4, 5, 6, 7, 8, 9], told
 kept = Response.objects.filter(trial__session=session).values_list("exposure_first_ms", "rt_ms", "frames_second")
-assert list(kept) == [(1000.5, 700, None)] * 3, list(kept)
-print(asked(plans) - before)
+assert list(kept) == [(1000.5, 700, None)] * 8, list(kept)
+print(asked(plans) - before, asked(anew))
 """
     kept = {**environment, "EVALSITE_DATABASE_KEEPS_PLANS": keeps_plans}
-    assert python("-c", BEGIN + code, environment=kept).split()[-1] == plans
+    assert python("-c", BEGIN + code, environment=kept).splitlines()[-1] == plans
 
 
 def test_a_kept_connection_is_asked_nothing_while_it_stands_and_opened_anew_where_it_does_not(
