@@ -103,7 +103,13 @@ class StoppingRule(models.TextChoices):
 
 
 class Study(models.Model):
-    """A question put to raters about a frozen set of pairs."""
+    """A question put to raters about a frozen set of pairs.
+
+    Attributes:
+        kept_as: Number of this very object among those that requests share (`study_kept`), which nobody changes.
+    """
+
+    kept_as: int
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="studies")
     title = models.CharField(max_length=120, help_text="Raters see it on the first page; name no method in it.")

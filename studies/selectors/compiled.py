@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 def planned_cursor() -> CursorWrapper:
     """Return a cursor whose statements are planned once for each connection, where the database can be asked for that.
 
-    PostgreSQL takes some milliseconds to plan a join of eight tables, and a tenth of one to follow the plan. The plan is
-    the same whatever the values: they must be keys. SQLite keeps plans by the text of the statement anyway.
+    PostgreSQL takes some milliseconds to plan a join of eight tables, and a tenth of one to follow the plan. The plan
+    is the same whatever the values: they must be keys. SQLite keeps plans by the text of the statement anyway.
     """
     make: Callable[[], CursorWrapper] = getattr(connection, "planned_cursor", connection.cursor)
     return make()

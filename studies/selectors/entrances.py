@@ -1,6 +1,7 @@
 """The study that a link leads to, as every visit asks for it."""
 
 from functools import lru_cache
+from itertools import count
 from typing import Any, Final
 
 from django.db.models import Model
@@ -13,6 +14,9 @@ from studies.selectors.compiled import CompiledQuery
 def _columns(model: type[Model], prefix: str) -> list[str]:
     fields = model._meta.concrete_fields  # noqa: SLF001 -- Django documents it, underscore and all
     return [f"{prefix}{field.attname}" for field in fields if field.attname != "design"]
+
+
+_NUMBERS: Final = count(1)
 
 
 def study_columns(prefix: str = "") -> list[str]:
@@ -57,6 +61,7 @@ def study_kept(row: tuple[Any, ...]) -> Study:
     known, found = kept[0] if kept else (None, None)
     if found is None or known != row:
         found = Study.objects.select_related("photo_set", "recruitment").defer("design").get(pk=row[0])
+        found.kept_as = next(_NUMBERS)
         kept[:] = [(row, found)]
     return found
 

@@ -28,6 +28,7 @@ from studies.views.language import language_of_session
 from studies.views.leaving import ended_page
 
 
+@door  # The session's code is the proof here as well.
 @require_safe
 @never_cache
 @frameable
@@ -43,6 +44,7 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
     recruitment = recruitment_get(session.study)
     is_sequential = session.study.layout == Layout.SEQUENTIAL
     context = {
+        "made_of": (session.study.kept_as, session.language),  # of all that the page says but its state
         "study": session.study,
         "texts": texts_get(session.study, language=session.language),
         "is_sequential": is_sequential,
@@ -50,7 +52,6 @@ def rate(request: HttpRequest, session_code: str) -> HttpResponse:
         "origin": session.rater.origin,
         "panel": recruitment.way,
         "state": state_json(session),
-        "session": session,
         "has_debrief": debrief_offered(session.study),
         "tells_score": recruitment.shows_score or recruitment.shows_pairs,
     }

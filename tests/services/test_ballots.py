@@ -10,7 +10,7 @@ from studies.errors import SessionEnded, StudyNotOpen, TrialNotCurrent
 from studies.models import RatingSession, Response, Side, Study
 from studies.selectors.ballots import Ballot, ballot_get
 from studies.selectors.sessions import passage_get
-from studies.services.responses import Recorded, ballot_cast, response_record
+from studies.services.responses import Recorded, ballot_cast, last_ballot_cast, response_record
 from studies.services.sessions import session_start, session_withdraw
 from studies.services.studies import study_close
 from tests.factories import make_open_study, make_session
@@ -55,6 +55,12 @@ def cast(ballot: Ballot, side: Side = Side.FIRST, **changes: Any) -> Recorded | 
     )
 
 
+def cast_last(session: RatingSession, ballot: Ballot, side: Side = Side.FIRST, **changes: Any) -> Recorded | None:
+    given = {**MEASURED, **changes}
+    code = ballot.ahead[0].code
+    return last_ballot_cast(ballot=ballot, session=session, trial_code=code, chosen_side=side, rt_ms=700, **given)
+
+
 def record(session: RatingSession, code: str, side: Side = Side.FIRST, **changes: Any) -> Recorded:
     return response_record(session=session, trial_code=code, chosen_side=side, rt_ms=700, **{**MEASURED, **changes})
 
@@ -74,16 +80,24 @@ def test_short_way_keeps_and_answers_what_the_long_way_does(asks_for: str, misse
     for position in range(6):
         ballot = ballot_of(short)
         changes = {"exposure_first_ms": 1000.0 + 200 * position}  # too long from the second on
-        told = cast(ballot, (Side.FIRST, Side.SECOND)[position % 2], **changes)
-        by_record = record(long, passage_get(long).trials[0], (Side.FIRST, Side.SECOND)[position % 2], **changes)
-        if position == 5:
-            assert told is None  # the last one ends the session
-            break
+        side = (Side.FIRST, Side.SECOND)[position % 2]
+        told = cast(ballot, side, **changes)
+        by_last = cast_last(short, ballot, side, **changes)
+        assert (told is None, by_last is None) == ((False, True) if position < 5 else (True, False))
+        told = told or by_last
+        by_record = record(long, passage_get(long).trials[0], side, **changes)
         assert told is not None
         assert told.feedback == by_record.feedback
+        short.refresh_from_db()
         assert told.passage == passage_get(short)
-        assert replace(told.passage, trials=()) == replace(by_record.passage, trials=())
-    assert responses_of_session(short) == responses_of_session(long)[:5]
+        passages = [replace(one.passage, trials=(), completion_code="") for one in (told, by_record)]
+        assert passages[0] == passages[1]
+    assert responses_of_session(short) == responses_of_session(long)
+    long.refresh_from_db()
+    judged = [(one.state, one.exclusion_reason, one.broken_rules) for one in (short, long)]
+    assert judged[0] == judged[1]
+    assert short.finished_at
+    assert len(short.completion_code) == len(long.completion_code) > 0
 
 
 def responses_of_session(session: RatingSession) -> list[dict[str, Any]]:
@@ -100,6 +114,36 @@ def test_answer_sent_twice_at_once_is_kept_once(study: Study) -> None:
     again = record(session, ballot.ahead[0].code, Side.SECOND)
     assert (again.feedback, again.passage) == (first.feedback, first.passage)
     assert [answer.chosen_side for answer in Response.objects.all()] == ["first"]
+
+
+def before_last(study: Study) -> tuple[RatingSession, Ballot]:
+    session = session_start(study=study)
+    while not (ballot := ballot_of(session)).is_last:
+        cast(ballot)
+    return session, ballot
+
+
+def test_last_answer_sent_twice_at_once_ends_the_session_once(study: Study) -> None:
+    session, ballot = before_last(study)
+    copy = RatingSession.objects.get(pk=session.pk)
+    first = cast_last(session, ballot, Side.FIRST)
+    assert first is not None
+    assert cast_last(copy, ballot, Side.SECOND) is None
+    again = record(copy, ballot.ahead[0].code, Side.SECOND)
+    assert again == first
+    assert Response.objects.get(trial__code=ballot.ahead[0].code).chosen_side == "first"
+
+
+def test_last_answer_is_not_kept_if_the_session_cannot_be_judged(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, ballot = before_last(study)
+
+    def fail(*, session: RatingSession) -> None:
+        raise OSError(f"no way to judge {session}")
+
+    monkeypatch.setattr("studies.services.responses.session_finish", fail)
+    with pytest.raises(OSError, match="no way to judge"):
+        cast_last(session, ballot)
+    assert ballot_of(session) == ballot
 
 
 def test_trial_that_is_not_current_is_left_to_the_long_way(study: Study) -> None:
@@ -128,6 +172,18 @@ def test_answer_that_comes_while_the_session_or_the_study_ends_is_not_kept(
     with pytest.raises(error):
         record(session, ballot.ahead[0].code)
     assert not Response.objects.exists()
+
+
+@pytest.mark.parametrize("end", [lambda session: session_withdraw(session=session), close], ids=["withdrawn", "closed"])
+def test_last_answer_that_comes_while_the_session_or_the_study_ends_is_not_kept(
+    study: Study, end: Callable[[RatingSession], None]
+) -> None:
+    session, ballot = before_last(study)
+    end(RatingSession.objects.get(pk=session.pk))
+    kept = Response.objects.count()
+    assert cast_last(session, ballot) is None
+    assert Response.objects.count() == kept
+    assert RatingSession.objects.get(pk=session.pk).completion_code == ""
 
 
 def test_what_is_judged_or_counted_anew_is_left_to_the_long_way() -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from django.test import Client
@@ -38,12 +39,17 @@ def prolific_session(study: Study, **fields: Any) -> RatingSession:
     return session
 
 
+def links_of_page(client: Client, session: RatingSession) -> list[str]:
+    page = address("rate", session)
+    return [urljoin(page, link) for link in re.findall(r'<a href="(.*?)"', client.get(page).content.decode())]
+
+
 # --- Withdrawal -------------------------------------------------------------------------------------------------------
 
 
 def test_asking_to_withdraw_says_what_will_happen_and_does_nothing_yet(client: Client) -> None:
     session = prolific_session(make_small_study())
-    assert address("withdraw", session) in client.get(address("rate", session)).content.decode()
+    assert address("withdraw", session) in links_of_page(client, session)
     text = client.get(address("withdraw", session)).content.decode()
     assert "All answers that you gave are deleted" in text
     session.refresh_from_db()
@@ -113,7 +119,7 @@ def test_rater_is_told_score_and_pairs_at_the_end_if_the_study_allows(client: Cl
         assert client.get(address("debrief", session)).status_code == 404
         answer_current(session, correct=trial.photo_id not in missed)
     text = client.get(address("debrief", session)).content.decode()
-    assert address("debrief", session) in client.get(address("rate", session)).content.decode()
+    assert address("debrief", session) in links_of_page(client, session)
     assert "You found the photo in <strong>3</strong> of 5 pairs" in text
     hardest, easiest = text.split("The easiest of your pairs")
     assert (hardest.count("You took the other one."), easiest.count("You took the other one.")) == (2, 0)

@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.template import Context, Template, TemplateSyntaxError
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from studies.models import Origin, RatingSession, Response, SessionState, Side, StudyState
+from studies.models import Origin, RatingSession, Recruitment, Response, SessionState, Side, StudyState
 from studies.selectors.sessions import passage_get
 from studies.services.sessions import session_start
 from studies.services.studies import study_close, study_pause
+from studies.templatetags.tight import KEPT_MOST
 from tests.factories import make_open_study, make_session
 from tests.views.player import answer_body, page_state
 
@@ -337,3 +339,43 @@ def test_page_of_a_session_does_not_read_the_whole_design(client: Client, sessio
     with CaptureQueriesContext(connection) as asked:
         assert client.get(reverse("studies:rate", args=[session.code])).status_code == 200
     assert not [query["sql"] for query in asked if '"studies_study"."design",' in query["sql"]]
+
+
+def test_page_is_made_once_and_says_at_once_what_was_changed_of_its_study(client: Client) -> None:
+    study = make_open_study(practice_count=2, test_count=2, golden_count=1)
+    one, other, spanish = (session_start(study=study, language=language) for language in ("en", "en", "es"))
+
+    def page(session: RatingSession) -> str:
+        content: str = client.get(reverse("studies:rate", args=[session.code])).content.decode()
+        return content
+
+    def body(session: RatingSession) -> str:
+        return page(session).partition("<main")[2]
+
+    assert body(one) == body(other) != body(spanish)
+    for session in (one, other):
+        opened = client.get(reverse("studies:rate", args=[session.code]))
+        assert page_state(opened)["passage"]["trials"][0] == current(session)
+    assert "See how you did" not in page(one)
+    Recruitment.objects.update_or_create(study=study, defaults={"shows_score": True})
+    assert "See how you did" in page(one)
+    assert "See how you did" not in page(spanish)
+
+
+@pytest.mark.parametrize("source", ["{% tight one two %}{% endtight %}", "{% tight 'one' 'two' %}{% endtight %}"])
+def test_tight_takes_one_key(source: str) -> None:
+    with pytest.raises(TemplateSyntaxError, match="one key or none"):
+        Template("{% load tight %}" + source)
+
+
+def test_tight_keeps_what_it_made_under_a_key_until_many_others_came() -> None:
+    template = Template("{% load tight %}{% tight key %}<p>\n {{ word }}</p>  <p></p>{% endtight %}")
+
+    def made(key: object, word: str) -> str:
+        return template.render(Context({"key": key, "word": word}))
+
+    assert made(1, "first") == made(1, "second") == "<p> first</p><p></p>"
+    assert made(None, "second") == "<p> second</p><p></p>"
+    for key in range(2, 2 + KEPT_MOST):
+        assert str(key) in made(key, str(key))
+    assert "second" in made(1, "second")
