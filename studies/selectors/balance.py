@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from django.db import connection
-from django.db.models import Count, Max, Q
+from django.db.models import Q
 from django.utils import timezone
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,6 +19,8 @@ from studies.planning import PairTable, PlannedTrial, plan_pairs
 from studies.selectors.sessions import still_running
 from studies.selectors.studies import pair_options
 
+COUNTING = (SessionState.ACTIVE, SessionState.COMPLETE)
+"""States of sessions that count, unless they were given up."""
 _AT_ONCE = 500
 """Sessions whose trials are asked for in one question."""
 FEW = 200
@@ -88,7 +90,7 @@ class Balance:
     What a session shows was planned at its start and never changes, so each process reads it once. Sessions that are
     new since have larger keys, for one starts after the other in a study: a start reads those alone. Which of the known
     ones have ended, lapsed or come back is looked at each time while they are few, and at most once a second when there
-    are many; until then it is taken as it was.
+    are many; until then it is taken as it was. Asked for are those that do not count, which are fewer.
     """
 
     def __init__(self, study: Study, origin: Origin) -> None:
@@ -100,7 +102,8 @@ class Balance:
         self._seen = np.zeros(len(self._table.pair), np.int64)
         self._of_session: dict[int, Counted] = {}
         self._places: Counter[int | None] = Counter()
-        self._last, self._kept = 0, 0
+        self._out: set[int] = set()
+        self._last = 0
         self._recounted_at, self._valid_s = 0.0, 0.0
         self._lock = Lock()
 
@@ -111,7 +114,7 @@ class Balance:
             is_exact: Whether to look at all sessions, however many there are.
         """
         with self._lock:
-            if is_exact or self._kept <= FEW or self._is_due():
+            if is_exact or len(self._of_session) + len(self._out) <= FEW or self._is_due():
                 self._recount()
             else:
                 self._catch_up()
@@ -135,21 +138,22 @@ class Balance:
     def _recount(self) -> None:
         """Count sessions that count since the last time, and no more those that do not."""
         began = time.perf_counter()
-        sessions = RatingSession.objects.filter(study=self._study)
-        found = sessions.aggregate(last=Max("pk"), n=Count("pk"))
+        self._catch_up()
+        sessions = RatingSession.objects.filter(study=self._study, rater__origin=self._origin).order_by()
         counted = Q(state=SessionState.COMPLETE) | still_running()
-        counting = sessions.filter(counted, rater__origin=self._origin).order_by()
-        now = set(counting.values_list("pk", flat=True))
-        known = self._of_session.keys()
-        for session in known - now:
+        out = set(sessions.exclude(counted).values_list("pk", flat=True))
+        erased: set[int] = set()
+        if sessions.filter(pk__lte=self._last).count() != len(self._of_session.keys() | out):
+            erased = self._of_session.keys() - set(sessions.values_list("pk", flat=True))
+        for session in self._of_session.keys() & (out | erased):
             gone = self._of_session.pop(session)
             self._places[gone.condition] -= 1
             self._seen[gone.places] -= 1
-        new = sorted(now - known)
-        for first in range(0, len(new), _AT_ONCE):
-            rows = RatingSession.objects.filter(pk__in=new[first : first + _AT_ONCE]).order_by()
+        back = sorted(self._out - out)
+        for first in range(0, len(back), _AT_ONCE):
+            rows = RatingSession.objects.filter(pk__in=back[first : first + _AT_ONCE]).order_by()
             self._count(rows.values_list("pk", "condition_id", "plan"))
-        self._last, self._kept = max(self._last, found["last"] or 0), found["n"]
+        self._out = out
         self._recounted_at = timezone.now().timestamp()
         self._valid_s = max(RECOUNT_S, RECOUNT_SHARE * (time.perf_counter() - began))
 
@@ -157,7 +161,10 @@ class Balance:
         """Count the sessions that others have started meanwhile."""
         with connection.cursor() as cursor:  # planned each time: how many are new hangs on the key
             cursor.execute(_new_sql(), [self._study, self._last, self._origin.value])
-            self._count(cursor.fetchall())
+            rows = cursor.fetchall()
+        self._count([row[:3] for row in rows if row[3] in COUNTING])
+        self._out.update(row[0] for row in rows if row[3] not in COUNTING)
+        self._last = max((self._last, *(row[0] for row in rows)))
 
     def _count(self, rows: Iterable[tuple[int, int | None, str]]) -> None:
         unplanned: dict[int, int | None] = {}
@@ -177,7 +184,6 @@ class Balance:
     def _add(self, session: int, condition: int | None, pairs: ArrayLike) -> None:
         self._last = max(self._last, session)
         if session not in self._of_session:
-            self._kept += 1
             counted = Counted(condition, self._table.places(pairs))
             self._of_session[session] = counted
             self._places[condition] += 1
@@ -186,13 +192,12 @@ class Balance:
 
 @cache
 def _new_sql() -> str:
-    """Return the question for the sessions of a study and origin that are newer than a key, and count."""
+    """Return the question for the sessions of a study and origin that are newer than a key."""
     session, rater = (model._meta.db_table for model in (RatingSession, Rater))  # noqa: SLF001 -- Django documents it
     return (
-        "SELECT session.id, session.condition_id, session.plan "  # noqa: S608 -- names of ours
+        "SELECT session.id, session.condition_id, session.plan, session.state "  # noqa: S608 -- names of ours
         f"FROM {session} AS session INNER JOIN {rater} AS rater ON rater.id = session.rater_id "
-        "WHERE session.study_id = %s AND session.id > %s AND rater.origin = %s "
-        f"AND session.state IN ('{SessionState.ACTIVE}', '{SessionState.COMPLETE}') ORDER BY session.id"
+        "WHERE session.study_id = %s AND session.id > %s AND rater.origin = %s ORDER BY session.id"
     )
 
 
