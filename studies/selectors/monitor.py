@@ -225,9 +225,10 @@ def monitor_get(study: Study, *, origin: Origin) -> Monitor:
 
 def _strips(study: Study, tested: list[tuple[int, Condition]], *, origin: Origin) -> list[Strip]:
     """Show the votes of each pair, in the order of the photos."""
-    pairs = study.pairs.filter(kind=Kind.TEST).values_list("pk", "sample__condition_id", "sample__photo_id")
-    rows = np.array(as_read(pairs), dtype=np.int64).reshape(-1, 3)
-    rows = rows[np.argsort(rows[:, 2], kind="stable")]
+    pairs = study.pairs.filter(kind=Kind.TEST).order_by()
+    found = as_read(pairs.values_list("pk", "sample__condition_id", "sample__photo_id"))
+    rows = np.array(found, dtype=np.int64).reshape(-1, 3)
+    rows = rows[np.lexsort((rows[:, 0], rows[:, 2]))]  # by photo, then by key
     votes = _votes(study, rows[:, 0], origin=origin)
     chosen = [(place, condition, rows[:, 1] == condition.pk) for place, condition in tested]
     counts = [(place, condition, votes[of], rows[of, 2]) for place, condition, of in chosen if of.any()]

@@ -39,15 +39,15 @@ FIDELITY = ("psnr", "ssim", "ms_ssim", "ms_ssim_3", "consistency")
 
 def origins_present(study: Study) -> list[Origin]:
     """Return whose sessions the study has, people before simulated raters; previews are not results."""
-    found = set(RatingSession.objects.filter(study=study).values_list("rater__origin", flat=True).distinct())
+    sessions = RatingSession.objects.filter(study=study).order_by()  # in an order, each would be another one
+    found = set(sessions.values_list("rater__origin", flat=True).distinct())
     return [origin for origin in (Origin.PERSON, Origin.SIMULATED) if origin in found]
 
 
 def origin_default(study: Study) -> Origin:
     """Return people if any of them finished, else simulated raters if there are some, else people."""
-    finished = set(
-        RatingSession.objects.filter(study=study, state__in=FINISHED).values_list("rater__origin", flat=True).distinct()
-    )
+    sessions = RatingSession.objects.filter(study=study, state__in=FINISHED).order_by()
+    finished = set(sessions.values_list("rater__origin", flat=True).distinct())
     return Origin.SIMULATED if Origin.SIMULATED in finished and Origin.PERSON not in finished else Origin.PERSON
 
 
