@@ -13,6 +13,7 @@ from evalsite.metrics import metrics
 icon = lazy(static, str)("evalsite/favicon.svg")  # its hashed name is known once Django is set up
 
 urlpatterns = [
+    path("", include("studies.urls")),  # first, since patterns are tried one after the other, and votes are most of all
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
@@ -20,5 +21,4 @@ urlpatterns = [
     path("favicon.ico", cache_control(max_age=86_400)(RedirectView.as_view(url=icon))),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
-    path("", include("studies.urls")),
 ]
