@@ -20,18 +20,7 @@ def test_conduct_counts_answers_and_sessions_of_one_origin() -> None:
     make_session(study, origin=Origin.SIMULATED)
     session = session_start(study=study)
     for exposure_ms, losses in ((1100.0, 0), (1000.0, 3), (900.0, 0)):
-        response_record(
-            session=session,
-            trial_code=passage_get(session).trials[0],
-            chosen_side=Side.FIRST,
-            rt_ms=500,
-            exposure_first_ms=1000.0,
-            exposure_second_ms=exposure_ms,
-            was_hidden=False,
-            lost_focus=losses > 0,
-            focus_losses=losses,
-            automation="webdriver" if losses else "",
-        )
+        answer_one(session, exposure_ms=exposure_ms, losses=losses)
     assert conduct_get(study, origin=Origin.PERSON) == Conduct(
         responses=6, exposures_missed=2, set_aside=1, hidden=1, sessions=2, sessions_away=1, sessions_automated=1
     )
@@ -85,16 +74,21 @@ def answer(
         session.refresh_from_db()
         if session.state != SessionState.ACTIVE:
             return
+        asked_ms = exposure_ms or 1000.0 + 100.0 * (place % 2)
         lost = losses[place] if place < len(losses) else 0
-        response_record(
-            session=session,
-            trial_code=passage_get(session).trials[0],
-            chosen_side=Side.FIRST,
-            rt_ms=500,
-            exposure_first_ms=1000.0,
-            exposure_second_ms=exposure_ms or 1000.0 + 100.0 * (place % 2),
-            was_hidden=place == 1,
-            lost_focus=lost > 0,
-            focus_losses=lost,
-            automation="webdriver" if lost > 1 else "",
-        )
+        answer_one(session, exposure_ms=asked_ms, losses=lost, is_hidden=place == 1)
+
+
+def answer_one(session: RatingSession, *, exposure_ms: float, losses: int, is_hidden: bool = False) -> None:
+    response_record(
+        session=session,
+        trial_code=passage_get(session).trials[0],
+        chosen_side=Side.FIRST,
+        rt_ms=500,
+        exposure_first_ms=1000.0,
+        exposure_second_ms=exposure_ms,
+        was_hidden=is_hidden,
+        lost_focus=losses > 0,
+        focus_losses=losses,
+        automation="webdriver" if losses > 1 else "",
+    )
