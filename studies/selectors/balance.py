@@ -19,7 +19,7 @@ from studies.planning import PairTable, PlannedTrial, plan_pairs
 from studies.selectors.sessions import still_running
 from studies.selectors.studies import pair_options
 
-COUNTING = (SessionState.ACTIVE, SessionState.COMPLETE)
+_COUNTING = (SessionState.ACTIVE, SessionState.COMPLETE)
 """States of sessions that count, unless they were given up."""
 _AT_ONCE = 500
 """Sessions whose trials are asked for in one question."""
@@ -162,8 +162,8 @@ class Balance:
         with connection.cursor() as cursor:  # planned each time: how many are new hangs on the key
             cursor.execute(_new_sql(), [self._study, self._last, self._origin.value])
             rows = cursor.fetchall()
-        self._count([row[:3] for row in rows if row[3] in COUNTING])
-        self._out.update(row[0] for row in rows if row[3] not in COUNTING)
+        self._count([row[:3] for row in rows if row[3] in _COUNTING])
+        self._out.update(row[0] for row in rows if row[3] not in _COUNTING)
         self._last = max((self._last, *(row[0] for row in rows)))
 
     def _count(self, rows: Iterable[tuple[int, int | None, str]]) -> None:

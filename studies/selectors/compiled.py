@@ -1,12 +1,12 @@
 """Statements of every vote: their SQL is made once, and planned once, both of which take far longer than running it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Any
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 
 def planned_cursor() -> CursorWrapper:
@@ -17,6 +17,18 @@ def planned_cursor() -> CursorWrapper:
     """
     make: Callable[[], CursorWrapper] = getattr(connection, "planned_cursor", connection.cursor)
     return make()
+
+
+def columns_of(model: type[Model], *, prefix: str = "", but: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of a model's columns, in the order in which `Model.from_db` takes their values.
+
+    Args:
+        model: Which model.
+        prefix: The way to it from the model that is asked, with its last `__`.
+        but: Columns that are left out.
+    """
+    fields = model._meta.concrete_fields  # noqa: SLF001 -- Django documents it, underscore and all
+    return tuple(f"{prefix}{field.attname}" for field in fields if field.attname not in but)
 
 
 class CompiledQuery:

@@ -4,19 +4,12 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, Final
 
-from django.db.models import Model
-
 from studies.errors import StudyUnknown
 from studies.models import PhotoSet, Recruitment, Study
-from studies.selectors.compiled import CompiledQuery
-
-
-def _columns(model: type[Model], prefix: str) -> list[str]:
-    fields = model._meta.concrete_fields  # noqa: SLF001 -- Django documents it, underscore and all
-    return [f"{prefix}{field.attname}" for field in fields if field.attname != "design"]
-
+from studies.selectors.compiled import CompiledQuery, columns_of
 
 _NUMBERS: Final = count(1)
+"""Of the objects that were made, one after the other; see `Study.kept_as`."""
 
 
 def study_columns(prefix: str = "") -> list[str]:
@@ -25,8 +18,9 @@ def study_columns(prefix: str = "") -> list[str]:
     Args:
         prefix: The way to the study from the model that is asked, with its last `__`.
     """
-    parts = [(Study, ""), (PhotoSet, "photo_set__"), (Recruitment, "recruitment__")]
-    return [name for model, way in parts for name in _columns(model, prefix + way)]
+    of_study = columns_of(Study, prefix=prefix, but=["design"])  # megabytes, for a study of many pairs
+    of_photo_set = columns_of(PhotoSet, prefix=f"{prefix}photo_set__")
+    return [*of_study, *of_photo_set, *columns_of(Recruitment, prefix=f"{prefix}recruitment__")]
 
 
 _ROW: Final = CompiledQuery(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Final, NamedTuple
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from structlog.contextvars import bind_contextvars
 
 from studies.errors import SessionUnknown
 from studies.models import Kind, MissedExposure, Rater, RatingSession, Response, SessionState, Study, Trial
-from studies.selectors.compiled import CompiledQuery
+from studies.selectors.compiled import CompiledQuery, columns_of
 from studies.selectors.entrances import study_columns, study_kept
 
 AHEAD = 2
@@ -58,17 +59,23 @@ class TrialAhead(NamedTuple):
     block: int
 
 
-_SESSION_FIELDS: Final = (
-    *("id", "code", "study_id", "rater_id", "condition_id", "state", "exclusion_reason", "broken_rules", "seed"),
-    *("consent_sha256", "entry_token", "language", "completion_code"),
-)
-"""What is read of a session at once: what a driver gives as it is. Its times and its plan are read when asked for."""
-_RATER_FIELDS: Final = ("id", "code", "origin")
+@cache
+def _session_columns() -> tuple[str, ...]:
+    """Return what is read of a session at once: what drivers give as it is. Times and plan are read if asked for."""
+    return columns_of(RatingSession, but=["plan", "started_at", "finished_at"])
+
+
+@cache
+def _rater_columns(prefix: str = "") -> tuple[str, ...]:
+    """Return the same of a rater; see `columns_of`."""
+    return columns_of(Rater, prefix=prefix, but=["created_at"])
+
+
 _OF_CODE: Final = CompiledQuery(
     lambda session_code: (
         RatingSession.objects.filter(code=session_code)
         .order_by()
-        .values_list(*_SESSION_FIELDS, *(f"rater__{name}" for name in _RATER_FIELDS), *study_columns("study__"))
+        .values_list(*_session_columns(), *_rater_columns("rater__"), *study_columns("study__"))
     ),
     "session_code",
 )
@@ -85,9 +92,10 @@ def session_get(*, code: str) -> RatingSession:
     rows = _OF_CODE.rows(session_code=code)
     if not rows:
         raise SessionUnknown("This address belongs to no session; open the link to the study once more.")
-    of_study = len(_SESSION_FIELDS) + len(_RATER_FIELDS)
-    found = RatingSession.from_db(connection.alias, _SESSION_FIELDS, rows[0])
-    found.rater = Rater.from_db(connection.alias, _RATER_FIELDS, rows[0][len(_SESSION_FIELDS) : of_study])
+    of_rater = len(_session_columns())
+    of_study = of_rater + len(_rater_columns())
+    found = RatingSession.from_db(connection.alias, _session_columns(), rows[0][:of_rater])
+    found.rater = Rater.from_db(connection.alias, _rater_columns(), rows[0][of_rater:of_study])
     found.study = study_kept(rows[0][of_study:])
     bind_contextvars(study=found.study_id, session=found.pk)
     return found
